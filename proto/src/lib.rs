@@ -1,0 +1,1 @@
+//! The PostgreSQL frontend/backend protocol as values, without I/O.

@@ -1,0 +1,1 @@
+//! pgcopydb: moves a PostgreSQL database to another server.

@@ -1,0 +1,3 @@
+//! The `pgcopydb` program.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Throwaway PostgreSQL clusters and the tools that judge a migration between them.
