@@ -1,0 +1,7 @@
+//! Values that every floor shares: errors, events, identifiers, units. No async, no I/O.
+
+pub mod counters;
+pub mod error;
+pub mod event;
+pub mod ident;
+pub mod summary;

@@ -1,0 +1,6 @@
+//! Typed settings, fully resolved: built by `cli::settings` (or by tests), read by everything else.
+//! No clap, no environment, no default hidden elsewhere.
+
+pub mod clone;
+
+pub use clone::{CloneConfig, CopyFormat, Jobs, Resume, SchemaOptions, Skip, Split};
