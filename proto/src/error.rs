@@ -81,11 +81,7 @@ impl fmt::Display for DecodeError {
                 write!(f, "length {length} exceeds the limit of {limit}")
             }
             DecodeErrorKind::UnexpectedMessage { expected, tag } => {
-                write!(
-                    f,
-                    "expected {expected}, found message type \"{}\"",
-                    tag.escape_ascii()
-                )
+                write!(f, "expected {expected}, found message type \"{}\"", tag.escape_ascii())
             }
         }
     }
@@ -100,25 +96,16 @@ mod tests {
     #[test]
     fn display_names_message_offset_and_both_numbers() {
         let error = DecodeError::new(
-            DecodeErrorKind::UnexpectedEnd {
-                needed: 4,
-                available: 1,
-            },
+            DecodeErrorKind::UnexpectedEnd { needed: 4, available: 1 },
             "DataRow",
             17,
         );
-        assert_eq!(
-            error.to_string(),
-            "invalid DataRow at byte 17: expected 4 more bytes, found 1"
-        );
+        assert_eq!(error.to_string(), "invalid DataRow at byte 17: expected 4 more bytes, found 1");
     }
 
     #[test]
     fn display_escapes_an_unprintable_tag() {
-        let kind = DecodeErrorKind::UnexpectedMessage {
-            expected: "CopyData",
-            tag: 0,
-        };
+        let kind = DecodeErrorKind::UnexpectedMessage { expected: "CopyData", tag: 0 };
         let text = DecodeError::new(kind, "COPY stream", 0).to_string();
         assert!(text.ends_with(r#"found message type "\x00""#), "{text}");
     }

@@ -42,12 +42,7 @@ pub struct Frame<'a> {
 impl std::fmt::Debug for Frame<'_> {
     /// Tag and length only: a body may hold rows or secrets.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "Frame({}, {} bytes)",
-            self.tag.escape_ascii(),
-            self.body.len()
-        )
+        write!(f, "Frame({}, {} bytes)", self.tag.escape_ascii(), self.body.len())
     }
 }
 
@@ -91,19 +86,13 @@ pub fn next_frame(buf: &[u8], limits: Limits) -> Result<Option<Frame<'_>>, Decod
 
 #[cold]
 const fn length_error(length: u32) -> DecodeError {
-    let kind = DecodeErrorKind::BadValue {
-        field: "message length",
-        found: length as i64,
-    };
+    let kind = DecodeErrorKind::BadValue { field: "message length", found: length as i64 };
     DecodeError::new(kind, "frame header", 1)
 }
 
 #[cold]
 const fn limit_error(length: u32, limit: u32) -> DecodeError {
-    let kind = DecodeErrorKind::TooLong {
-        length: length as u64,
-        limit: limit as u64,
-    };
+    let kind = DecodeErrorKind::TooLong { length: length as u64, limit: limit as u64 };
     DecodeError::new(kind, "frame header", 1)
 }
 
@@ -118,17 +107,12 @@ mod tests {
             assert_eq!(next_frame(&bytes[..n], Limits::Session), Ok(None), "{n}");
         }
         let frame = next_frame(bytes, Limits::Session).unwrap().unwrap();
-        assert_eq!(
-            (frame.tag, frame.body, frame.total_length),
-            (b'Z', b"I".as_slice(), 6)
-        );
+        assert_eq!((frame.tag, frame.body, frame.total_length), (b'Z', b"I".as_slice(), 6));
     }
 
     #[test]
     fn empty_body_is_a_frame_of_five_bytes() {
-        let frame = next_frame(b"c\0\0\0\x04", Limits::Session)
-            .unwrap()
-            .unwrap();
+        let frame = next_frame(b"c\0\0\0\x04", Limits::Session).unwrap().unwrap();
         assert_eq!((frame.body.len(), frame.total_length), (0, 5));
     }
 
@@ -138,10 +122,7 @@ mod tests {
             let error = parse_header(&[b'Z', 0, 0, 0, length], Limits::Session).unwrap_err();
             assert_eq!(
                 error.kind,
-                DecodeErrorKind::BadValue {
-                    field: "message length",
-                    found: i64::from(length)
-                }
+                DecodeErrorKind::BadValue { field: "message length", found: i64::from(length) }
             );
         }
     }
@@ -163,17 +144,9 @@ mod tests {
                 let [a, b, c, d] = (body_length + 4).to_be_bytes();
                 parse_header(&[tag, a, b, c, d], limits)
             };
-            assert_eq!(
-                header(limit),
-                Ok(Some(FrameHeader {
-                    tag,
-                    body_length: limit
-                }))
-            );
-            let kind = DecodeErrorKind::TooLong {
-                length: u64::from(limit) + 1,
-                limit: u64::from(limit),
-            };
+            assert_eq!(header(limit), Ok(Some(FrameHeader { tag, body_length: limit })));
+            let kind =
+                DecodeErrorKind::TooLong { length: u64::from(limit) + 1, limit: u64::from(limit) };
             assert_eq!(header(limit + 1).unwrap_err().kind, kind);
         }
         assert!(parse_header(&[b'd', 0xff, 0xff, 0xff, 0xff], Limits::Session).is_err());

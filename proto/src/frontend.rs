@@ -99,9 +99,7 @@ pub fn cancel_request(
 /// # Errors
 /// `InteriorNul` in the password.
 pub fn password(password: impl AsRef<[u8]>, buf: &mut BytesMut) -> Result<(), EncodeError> {
-    message(b'p', "password", buf, |buf| {
-        put_cstr("password", password, buf)
-    })
+    message(b'p', "password", buf, |buf| put_cstr("password", password, buf))
 }
 
 /// Appends a SASLInitialResponse: the mechanism and the client's first words.
@@ -137,9 +135,7 @@ pub fn sasl_response(data: &[u8], buf: &mut BytesMut) -> Result<(), EncodeError>
 /// # Errors
 /// `InteriorNul` in the statement, `TooLong` beyond 1 GiB.
 pub fn query(sql: impl AsRef<[u8]>, buf: &mut BytesMut) -> Result<(), EncodeError> {
-    message(b'Q', "statement", buf, |buf| {
-        put_cstr("statement", sql, buf)
-    })
+    message(b'Q', "statement", buf, |buf| put_cstr("statement", sql, buf))
 }
 
 /// Appends a Parse; an empty name is the unnamed statement, a zero type is left to the server.

@@ -24,11 +24,7 @@ impl<'a> Reader<'a> {
     /// A reader at the start of `input`, which errors call `what`.
     #[must_use]
     pub const fn named(what: &'static str, input: &'a [u8]) -> Self {
-        Self {
-            rest: input,
-            length: input.len(),
-            what,
-        }
+        Self { rest: input, length: input.len(), what }
     }
 
     /// Reads one byte.
@@ -204,10 +200,7 @@ impl<'a> Reader<'a> {
 
     #[cold]
     const fn end(&self, needed: usize) -> DecodeError {
-        self.error(DecodeErrorKind::UnexpectedEnd {
-            needed,
-            available: self.rest.len(),
-        })
+        self.error(DecodeErrorKind::UnexpectedEnd { needed, available: self.rest.len() })
     }
 }
 
@@ -238,13 +231,7 @@ mod tests {
         assert_eq!(reader.u8(), Ok(1));
         let error = reader.i32().unwrap_err();
         assert_eq!((error.what, error.offset), ("thing", 1));
-        assert_eq!(
-            error.kind,
-            DecodeErrorKind::UnexpectedEnd {
-                needed: 4,
-                available: 2
-            }
-        );
+        assert_eq!(error.kind, DecodeErrorKind::UnexpectedEnd { needed: 4, available: 2 });
         assert!(reader.bytes(3).is_err());
         assert!(reader.cstr().is_err());
         assert!(reader.nullable().is_err());
@@ -268,13 +255,7 @@ mod tests {
         assert_eq!(reader.nullable(), Ok(Some(b"".as_slice())));
         assert_eq!(reader.nullable(), Ok(Some(b"x".as_slice())));
         let error = reader.nullable().unwrap_err();
-        assert_eq!(
-            error.kind,
-            DecodeErrorKind::BadValue {
-                field: "value length",
-                found: -2
-            }
-        );
+        assert_eq!(error.kind, DecodeErrorKind::BadValue { field: "value length", found: -2 });
     }
 
     #[test]

@@ -18,9 +18,7 @@ impl SqlState {
     #[must_use]
     pub fn parse(bytes: &[u8]) -> Option<Self> {
         let code: [u8; 5] = bytes.try_into().ok()?;
-        code.iter()
-            .all(|b| b.is_ascii_digit() || b.is_ascii_uppercase())
-            .then_some(Self(code))
+        code.iter().all(|b| b.is_ascii_digit() || b.is_ascii_uppercase()).then_some(Self(code))
     }
 
     /// The five characters.
@@ -209,15 +207,8 @@ mod tests {
 
     #[test]
     fn anything_but_five_digits_or_capitals_is_refused() {
-        for bytes in [
-            b"".as_slice(),
-            b"2850",
-            b"285000",
-            b"28p01",
-            b"28 01",
-            b"?????",
-            b"28P0\xff",
-        ] {
+        for bytes in [b"".as_slice(), b"2850", b"285000", b"28p01", b"28 01", b"?????", b"28P0\xff"]
+        {
             assert_eq!(SqlState::parse(bytes), None);
         }
     }

@@ -34,11 +34,7 @@ impl PgTimestamp {
     /// Microseconds since the Unix epoch; `None` for the infinities and when out of range.
     #[must_use]
     pub const fn unix_micros(self) -> Option<i64> {
-        if self.is_finite() {
-            self.0.checked_add(EPOCH_UNIX_MICROS)
-        } else {
-            None
-        }
+        if self.is_finite() { self.0.checked_add(EPOCH_UNIX_MICROS) } else { None }
     }
 
     /// Whether this is a moment and not one of the two infinities.
@@ -66,11 +62,8 @@ impl fmt::Display for PgTimestamp {
         let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_MICROS));
         let micros = self.0.rem_euclid(DAY_MICROS);
         let seconds = micros.div_euclid(1_000_000);
-        let (year, suffix) = if year > 0 {
-            (year, "")
-        } else {
-            (1_i64.saturating_sub(year), " BC")
-        };
+        let (year, suffix) =
+            if year > 0 { (year, "") } else { (1_i64.saturating_sub(year), " BC") };
         write!(
             f,
             "{year:04}-{month:02}-{day:02} {:02}:{:02}:{:02}.{:06}+00{suffix}",
@@ -101,11 +94,7 @@ const fn civil_from_days(days_since_2000: i64) -> (i64, i64, i64) {
     // Months counted from March; 153 days are five months.
     let month_from_march = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
-    let month = if month_from_march < 10 {
-        month_from_march + 3
-    } else {
-        month_from_march - 9
-    };
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
     let year = year_of_era + era * 400;
     (if month <= 2 { year + 1 } else { year }, month, day)
 }
@@ -116,14 +105,8 @@ mod tests {
 
     #[test]
     fn epoch_is_10957_days_after_the_unix_epoch() {
-        assert_eq!(
-            PgTimestamp(0).unix_micros(),
-            Some(10_957 * 86_400 * 1_000_000)
-        );
-        assert_eq!(
-            PgTimestamp::from_unix_micros(EPOCH_UNIX_MICROS),
-            Some(PgTimestamp(0))
-        );
+        assert_eq!(PgTimestamp(0).unix_micros(), Some(10_957 * 86_400 * 1_000_000));
+        assert_eq!(PgTimestamp::from_unix_micros(EPOCH_UNIX_MICROS), Some(PgTimestamp(0)));
         assert_eq!(PgTimestamp::from_unix_micros(i64::MIN), None);
         assert_eq!(PgTimestamp::INFINITY.unix_micros(), None);
     }

@@ -60,22 +60,14 @@ impl<'a> AuthenticationRequest<'a> {
             0 => Self::Ok,
             2 => Self::KerberosV5,
             3 => Self::CleartextPassword,
-            5 => Self::Md5Password {
-                salt: reader.array()?,
-            },
+            5 => Self::Md5Password { salt: reader.array()? },
             6 => Self::ScmCredential,
             7 => Self::Gss,
-            8 => Self::GssContinue {
-                data: reader.rest(),
-            },
+            8 => Self::GssContinue { data: reader.rest() },
             9 => Self::Sspi,
             10 => Self::Sasl(SaslMechanisms::read(&mut reader)?),
-            11 => Self::SaslContinue {
-                data: reader.rest(),
-            },
-            12 => Self::SaslFinal {
-                data: reader.rest(),
-            },
+            11 => Self::SaslContinue { data: reader.rest() },
+            12 => Self::SaslFinal { data: reader.rest() },
             kind => {
                 reader.rest();
                 Self::Unknown { kind }
@@ -143,9 +135,7 @@ impl<'a> SaslMechanisms<'a> {
 
 impl std::fmt::Debug for SaslMechanisms<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list()
-            .entries(self.iter().map(String::from_utf8_lossy))
-            .finish()
+        f.debug_list().entries(self.iter().map(String::from_utf8_lossy)).finish()
     }
 }
 
@@ -160,24 +150,12 @@ mod tests {
             (b"\0\0\0\0", AuthenticationRequest::Ok),
             (b"\0\0\0\x02", AuthenticationRequest::KerberosV5),
             (b"\0\0\0\x03", AuthenticationRequest::CleartextPassword),
-            (
-                b"\0\0\0\x05abcd",
-                AuthenticationRequest::Md5Password { salt: *b"abcd" },
-            ),
+            (b"\0\0\0\x05abcd", AuthenticationRequest::Md5Password { salt: *b"abcd" }),
             (b"\0\0\0\x07", AuthenticationRequest::Gss),
-            (
-                b"\0\0\0\x08tok",
-                AuthenticationRequest::GssContinue { data: b"tok" },
-            ),
+            (b"\0\0\0\x08tok", AuthenticationRequest::GssContinue { data: b"tok" }),
             (b"\0\0\0\x09", AuthenticationRequest::Sspi),
-            (
-                b"\0\0\0\x0br=x",
-                AuthenticationRequest::SaslContinue { data: b"r=x" },
-            ),
-            (
-                b"\0\0\x01\x00zz",
-                AuthenticationRequest::Unknown { kind: 256 },
-            ),
+            (b"\0\0\0\x0br=x", AuthenticationRequest::SaslContinue { data: b"r=x" }),
+            (b"\0\0\x01\x00zz", AuthenticationRequest::Unknown { kind: 256 }),
         ];
         for (body, request) in cases {
             assert_eq!(AuthenticationRequest::decode(body), Ok(request));
@@ -199,11 +177,9 @@ mod tests {
 
     #[test]
     fn sasl_list_must_end_with_an_empty_name() {
-        for body in [
-            b"\0\0\0\x0a".as_slice(),
-            b"\0\0\0\x0aSCRAM-SHA-256",
-            b"\0\0\0\x0aSCRAM-SHA-256\0",
-        ] {
+        for body in
+            [b"\0\0\0\x0a".as_slice(), b"\0\0\0\x0aSCRAM-SHA-256", b"\0\0\0\x0aSCRAM-SHA-256\0"]
+        {
             let error = AuthenticationRequest::decode(body).unwrap_err();
             assert_eq!(error.kind, DecodeErrorKind::MissingTerminator);
         }
@@ -212,13 +188,8 @@ mod tests {
 
     #[test]
     fn truncated_and_overlong_bodies_are_refused() {
-        for body in [
-            b"".as_slice(),
-            b"\0\0\0",
-            b"\0\0\0\x05abc",
-            b"\0\0\0\x05abcde",
-            b"\0\0\0\0x",
-        ] {
+        for body in [b"".as_slice(), b"\0\0\0", b"\0\0\0\x05abc", b"\0\0\0\x05abcde", b"\0\0\0\0x"]
+        {
             assert!(AuthenticationRequest::decode(body).is_err(), "{body:?}");
         }
     }

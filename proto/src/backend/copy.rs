@@ -34,10 +34,7 @@ impl<'a> CopyResponse<'a> {
             format_code(&at, reader.i16()?)?;
         }
         reader.finish()?;
-        Ok(Self {
-            format,
-            column_formats: ColumnFormats { codes },
-        })
+        Ok(Self { format, column_formats: ColumnFormats { codes } })
     }
 }
 
@@ -189,10 +186,7 @@ mod tests {
             b"\0\0\0\0",
             b"\0\xff\xff",
         ] {
-            assert!(
-                CopyResponse::decode("CopyInResponse", body).is_err(),
-                "{body:?}"
-            );
+            assert!(CopyResponse::decode("CopyInResponse", body).is_err(), "{body:?}");
         }
     }
 

@@ -249,10 +249,7 @@ mod tests {
     #[test]
     fn truncated_and_overlong_bodies_are_refused() {
         for body in [b"".as_slice(), b"M", b"Mabc", b"Mabc\0", b"\0x"] {
-            assert!(
-                ServerMessage::decode("ErrorResponse", body).is_err(),
-                "{body:?}"
-            );
+            assert!(ServerMessage::decode("ErrorResponse", body).is_err(), "{body:?}");
         }
     }
 }

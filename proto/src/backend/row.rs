@@ -153,12 +153,7 @@ impl Eq for DataRow<'_> {}
 impl std::fmt::Debug for DataRow<'_> {
     /// Sizes only: rows belong to the user.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(
-            f,
-            "DataRow({} columns, {} bytes)",
-            self.count,
-            self.values.remaining()
-        )
+        write!(f, "DataRow({} columns, {} bytes)", self.count, self.values.remaining())
     }
 }
 
@@ -224,10 +219,7 @@ mod tests {
             DataRow::decode(&body).map(|row| row.iter().count())
         };
         assert_eq!(row(1664), Ok(1664));
-        let kind = DecodeErrorKind::TooLong {
-            length: 1665,
-            limit: 1664,
-        };
+        let kind = DecodeErrorKind::TooLong { length: 1665, limit: 1664 };
         assert_eq!(row(1665).unwrap_err().kind, kind);
     }
 

@@ -30,10 +30,7 @@ impl<'a> BackendKeyData<'a> {
         let secret_key = reader.rest();
         let length = secret_key.len();
         if length < 4 {
-            return Err(at.error(DecodeErrorKind::UnexpectedEnd {
-                needed: 4,
-                available: length,
-            }));
+            return Err(at.error(DecodeErrorKind::UnexpectedEnd { needed: 4, available: length }));
         }
         if length > SECRET_KEY_BYTES_MAX {
             return Err(at.error(DecodeErrorKind::TooLong {
@@ -41,10 +38,7 @@ impl<'a> BackendKeyData<'a> {
                 limit: SECRET_KEY_BYTES_MAX as u64,
             }));
         }
-        Ok(Self {
-            process_id,
-            secret_key,
-        })
+        Ok(Self { process_id, secret_key })
     }
 }
 
@@ -70,10 +64,7 @@ impl<'a> ParameterStatus<'a> {
     /// `MissingTerminator`, `TrailingBytes`.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::named("ParameterStatus", body);
-        let status = Self {
-            name: reader.cstr()?,
-            value: reader.cstr()?,
-        };
+        let status = Self { name: reader.cstr()?, value: reader.cstr()? };
         reader.finish().map(|()| status)
     }
 }
@@ -103,10 +94,7 @@ impl<'a> NegotiateProtocolVersion<'a> {
         for _ in 0..count {
             unsupported_options.push(reader.cstr()?);
         }
-        reader.finish().map(|()| Self {
-            version,
-            unsupported_options,
-        })
+        reader.finish().map(|()| Self { version, unsupported_options })
     }
 }
 
@@ -128,11 +116,8 @@ impl<'a> Notification<'a> {
     /// `UnexpectedEnd`, `MissingTerminator`, `TrailingBytes`.
     pub fn decode(body: &'a [u8]) -> Result<Self, DecodeError> {
         let mut reader = Reader::named("NotificationResponse", body);
-        let notification = Self {
-            process_id: reader.i32()?,
-            channel: reader.cstr()?,
-            payload: reader.cstr()?,
-        };
+        let notification =
+            Self { process_id: reader.i32()?, channel: reader.cstr()?, payload: reader.cstr()? };
         reader.finish().map(|()| notification)
     }
 }
@@ -236,20 +221,13 @@ mod tests {
     fn strings_need_their_zero_and_nothing_behind() {
         assert_eq!(
             ParameterStatus::decode(b"TimeZone\0UTC\0"),
-            Ok(ParameterStatus {
-                name: b"TimeZone",
-                value: b"UTC"
-            })
+            Ok(ParameterStatus { name: b"TimeZone", value: b"UTC" })
         );
         assert!(ParameterStatus::decode(b"TimeZone\0UTC").is_err());
         assert!(ParameterStatus::decode(b"TimeZone\0UTC\0x").is_err());
         assert_eq!(
             Notification::decode(b"\0\0\0\x07ch\0p\0"),
-            Ok(Notification {
-                process_id: 7,
-                channel: b"ch",
-                payload: b"p"
-            })
+            Ok(Notification { process_id: 7, channel: b"ch", payload: b"p" })
         );
         assert!(Notification::decode(b"\0\0\0\x07ch\0").is_err());
     }

@@ -106,12 +106,12 @@ impl Authentication {
             | AuthenticationRequest::ScmCredential
             | AuthenticationRequest::Gss
             | AuthenticationRequest::GssContinue { .. }
-            | AuthenticationRequest::Sspi => Err(StartupError::Unsupported {
-                method: request.name().to_owned(),
-            }),
-            AuthenticationRequest::Unknown { kind } => Err(StartupError::Unsupported {
-                method: format!("number {kind}"),
-            }),
+            | AuthenticationRequest::Sspi => {
+                Err(StartupError::Unsupported { method: request.name().to_owned() })
+            }
+            AuthenticationRequest::Unknown { kind } => {
+                Err(StartupError::Unsupported { method: format!("number {kind}") })
+            }
         }
     }
 
@@ -128,19 +128,14 @@ impl Authentication {
             let reason = "the server asked for a method that cannot provide it";
             return Err(StartupError::ChannelBinding { reason });
         }
-        self.password
-            .as_deref()
-            .ok_or(StartupError::NeedPassword { method })
+        self.password.as_deref().ok_or(StartupError::NeedPassword { method })
     }
 
     fn check_allowed(&self, method: AuthMethod) -> Result<(), StartupError> {
         if self.require_auth.allows(method) {
             return Ok(());
         }
-        Err(StartupError::RequireAuth {
-            method,
-            allowed: self.require_auth.text().to_owned(),
-        })
+        Err(StartupError::RequireAuth { method, allowed: self.require_auth.text().to_owned() })
     }
 
     fn send_password(&mut self, password: &[u8]) -> Result<Step, StartupError> {
@@ -171,10 +166,7 @@ impl Authentication {
         let (mechanism, binding) = match data {
             Some(data) if plus_offered => {
                 self.binds_channel = true;
-                (
-                    SCRAM_SHA_256_PLUS,
-                    ChannelBinding::tls_server_end_point(data),
-                )
+                (SCRAM_SHA_256_PLUS, ChannelBinding::tls_server_end_point(data))
             }
             _ if self.channel_binding == ChannelBindingPolicy::Require => {
                 return Err(StartupError::ChannelBinding {
@@ -245,7 +237,5 @@ fn out_of_order(reason: &'static str) -> StartupError {
 }
 
 fn scram_error(error: &std::io::Error) -> StartupError {
-    StartupError::Scram {
-        reason: error.to_string(),
-    }
+    StartupError::Scram { reason: error.to_string() }
 }

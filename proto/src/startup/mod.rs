@@ -196,10 +196,7 @@ impl Startup {
         let mut message = BytesMut::new();
         let user = [("user", config.user.as_str())];
         let database = config.database.as_deref().map(|name| ("database", name));
-        let further = config
-            .parameters
-            .iter()
-            .map(|(n, v)| (n.as_str(), v.as_str()));
+        let further = config.parameters.iter().map(|(n, v)| (n.as_str(), v.as_str()));
         let parameters = user.into_iter().chain(database).chain(further);
         frontend::startup(parameters, &mut message)?;
         let outcome = StartupDone {

@@ -94,10 +94,7 @@ impl RequireAuth {
 impl Default for RequireAuth {
     /// Everything is acceptable.
     fn default() -> Self {
-        Self {
-            allowed: AuthMethod::ALL.to_vec(),
-            text: String::new(),
-        }
+        Self { allowed: AuthMethod::ALL.to_vec(), text: String::new() }
     }
 }
 
@@ -108,10 +105,7 @@ impl FromStr for RequireAuth {
         if text.is_empty() {
             return Ok(Self::default());
         }
-        let error = |word: &str, reason| ParseRequireAuthError {
-            word: word.to_owned(),
-            reason,
-        };
+        let error = |word: &str, reason| ParseRequireAuthError { word: word.to_owned(), reason };
         let negated = text.starts_with('!');
         let mut named = Vec::new();
         for item in text.split(',') {
@@ -133,10 +127,7 @@ impl FromStr for RequireAuth {
             .into_iter()
             .filter(|method| named.contains(method) != negated)
             .collect();
-        Ok(Self {
-            allowed,
-            text: text.to_owned(),
-        })
+        Ok(Self { allowed, text: text.to_owned() })
     }
 }
 
@@ -178,10 +169,7 @@ mod tests {
 
     #[test]
     fn negated_words_allow_everything_else() {
-        assert_eq!(
-            allowed("!password,!md5"),
-            ["none", "scram-sha-256", "gss", "sspi", "oauth"]
-        );
+        assert_eq!(allowed("!password,!md5"), ["none", "scram-sha-256", "gss", "sspi", "oauth"]);
     }
 
     #[test]
