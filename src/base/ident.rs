@@ -4,7 +4,16 @@ use std::fmt;
 
 /// A schema-qualified name, unquoted, exactly as the catalog holds it.
 #[derive(
-    Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
+    Debug,
+    Clone,
+    Default,
+    PartialEq,
+    Eq,
+    PartialOrd,
+    Ord,
+    Hash,
+    serde::Serialize,
+    serde::Deserialize,
 )]
 pub struct QualifiedName {
     /// Schema, as in `pg_namespace.nspname`.

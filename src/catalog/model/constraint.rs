@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Oid;
 
 /// A primary key, unique, exclusion or foreign-key constraint of the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Constraint {
     /// `pg_constraint.oid`.
     pub oid: Oid,
@@ -33,14 +33,16 @@ pub struct Constraint {
     pub temporal: bool,
     /// `conenforced` (version 18; true before).
     pub enforced: bool,
-    /// `coninhcount` is 0 and it stands on its own.
+    /// Stands on its own: `conislocal` with `coninhcount` 0, so it is created by name. The parent's
+    /// statement creates the others.
     pub local: bool,
 }
 
 /// `pg_constraint.contype`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum ConstraintKind {
     /// `p`.
+    #[default]
     PrimaryKey,
     /// `u`.
     Unique,

@@ -6,7 +6,7 @@ use super::Oid;
 use crate::base::ident::QualifiedName;
 
 /// An index of the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// `pg_class.oid` of the index.
     pub oid: Oid,
@@ -20,7 +20,7 @@ pub struct Index {
     pub primary: bool,
     /// `indisunique`.
     pub unique: bool,
-    /// `indisvalid` and `indisready`.
+    /// `indisvalid`, `indisready` and `indislive`: the others are skipped and named.
     pub valid: bool,
     /// Parent of an index tree (`relkind I`): restored by pg_restore, never built by us.
     pub partitioned: bool,
@@ -30,6 +30,11 @@ pub struct Index {
     pub replica_identity: bool,
     /// `indisclustered`.
     pub clustered: bool,
+    /// Key columns as table column numbers, in index order, INCLUDE columns left out; 0 stands for an
+    /// expression.
+    pub key_columns: Vec<i16>,
+    /// Has a WHERE clause.
+    pub partial: bool,
     /// Per-column statistics targets that differ from the default: column number, target.
     pub statistics: Vec<(i16, i32)>,
     /// Tablespace, when not the database's default.

@@ -13,7 +13,9 @@ pub use constraint::{Constraint, ConstraintKind};
 pub use index::Index;
 pub use sequence::Sequence;
 pub use server::ServerFacts;
-pub use table::{Column, Generated, Identity, Persistence, SplitKey, Table, TableKind};
+pub use table::{
+    Column, Generated, Identity, Persistence, ReplicaIdentity, SplitKey, Table, TableKind,
+};
 pub use types::{TypeInfo, TypeKind};
 
 /// An object identifier.
@@ -43,7 +45,7 @@ pub struct SourceCatalog {
 }
 
 /// A schema.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Schema {
     /// `pg_namespace.oid`.
     pub oid: Oid,
@@ -51,10 +53,12 @@ pub struct Schema {
     pub name: String,
     /// Owner.
     pub owner: String,
+    /// Extension that it is a member of.
+    pub extension: Option<String>,
 }
 
 /// An extension.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Extension {
     /// `pg_extension.oid`.
     pub oid: Oid,
@@ -73,10 +77,10 @@ pub struct Extension {
 pub struct TargetFacts {
     /// The server and the database.
     pub server: ServerFacts,
-    /// Schemas that exist.
+    /// Schemas that exist, the system's left out; our own `pgcopydb` is among them.
     pub schemas: Vec<String>,
-    /// Ordinary and partitioned tables, views and the like that exist outside the system schemas
-    /// and outside extensions, with their kind.
+    /// Ordinary and partitioned tables, views and the like that exist outside the system schemas,
+    /// outside our own schema `pgcopydb` and outside extensions, with their kind.
     pub relations: Vec<(crate::base::ident::QualifiedName, TableKind)>,
     /// Extensions installed: name and version.
     pub extensions: Vec<(String, String)>,

@@ -6,7 +6,7 @@ use super::Oid;
 use crate::base::ident::QualifiedName;
 
 /// A sequence of the source.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sequence {
     /// `pg_class.oid`.
     pub oid: Oid,

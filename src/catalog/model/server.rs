@@ -31,7 +31,10 @@ pub struct ServerFacts {
     pub bypass_rls: bool,
     /// Our role may create schemas in the database.
     pub may_create: bool,
-    /// `max_connections` less what is reserved for superusers.
+    /// Our role may start replication (`rolreplication`).
+    pub replication: bool,
+    /// Sessions our role may open: `max_connections` less what is reserved, or the role's or the
+    /// database's CONNECTION LIMIT where that is less.
     pub connections_max: u32,
     /// Server has `integer_datetimes` on (always, from version 10).
     pub integer_datetimes: bool,
@@ -45,8 +48,14 @@ pub struct ServerFacts {
     pub shared_buffers: u64,
     /// `wal_level`.
     pub wal_level: String,
-    /// `data_directory` free space is not visible over SQL; `max_wal_size` in bytes.
+    /// `max_wal_size`, in bytes.
     pub max_wal_size: u64,
+    /// `age(datfrozenxid)` of the database, in transactions (S-23).
+    pub frozen_xid_age: u32,
+    /// `old_snapshot_threshold` in minutes; `None` when off or gone (version 17), see S-24.
+    pub old_snapshot_threshold: Option<u32>,
+    /// `statement_timeout` of our session, as the server shows it; `0` is none.
+    pub statement_timeout: String,
 }
 
 impl ServerFacts {

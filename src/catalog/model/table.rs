@@ -6,7 +6,7 @@ use super::Oid;
 use crate::base::ident::QualifiedName;
 
 /// A table, partition, materialized view or foreign table of the source.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Table {
     /// `pg_class.oid`.
     pub oid: Oid,
@@ -32,9 +32,13 @@ pub struct Table {
     pub partition_of: Option<Oid>,
     /// Inheritance parents that are no partitioned tables.
     pub inherits: Vec<Oid>,
+    /// What the WAL says of a row before an UPDATE or DELETE.
+    pub replica_identity: ReplicaIdentity,
+    /// Declared WITH OIDS (before version 12): the hidden column is not copied.
+    pub with_oids: bool,
     /// Row-level security is enabled.
     pub row_security: bool,
-    /// Our role may SELECT from it.
+    /// Our role may SELECT from it, its schema included.
     pub may_select: bool,
     /// Columns, in `attnum` order, dropped ones left out.
     pub columns: Vec<Column>,
@@ -48,9 +52,10 @@ pub struct Table {
 }
 
 /// `pg_class.relkind`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum TableKind {
     /// `r`.
+    #[default]
     Ordinary,
     /// `p`.
     Partitioned,
@@ -67,16 +72,31 @@ pub enum TableKind {
 }
 
 /// `pg_class.relpersistence`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Persistence {
     /// `p`.
+    #[default]
     Permanent,
     /// `u`.
     Unlogged,
 }
 
+/// `pg_class.relreplident`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ReplicaIdentity {
+    /// `d`: the primary key, when there is one.
+    #[default]
+    Default,
+    /// `n`.
+    Nothing,
+    /// `f`.
+    Full,
+    /// `i`: the index whose [`super::Index::replica_identity`] is set.
+    Index,
+}
+
 /// A column.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Column {
     /// `pg_attribute.attnum`.
     pub number: i16,
@@ -95,9 +115,10 @@ pub struct Column {
 }
 
 /// `pg_attribute.attgenerated`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Generated {
     /// Not generated.
+    #[default]
     No,
     /// `s`.
     Stored,
@@ -106,9 +127,10 @@ pub enum Generated {
 }
 
 /// `pg_attribute.attidentity`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Identity {
     /// No identity.
+    #[default]
     No,
     /// `a`.
     Always,
@@ -117,7 +139,7 @@ pub enum Identity {
 }
 
 /// A column by whose ranges a table can be copied in parts.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitKey {
     /// Column name.
     pub column: String,

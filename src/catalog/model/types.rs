@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::Oid;
 
 /// A type that a column uses, directly or inside another type.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeInfo {
     /// `pg_type.oid`.
     pub oid: Oid,
@@ -16,16 +16,17 @@ pub struct TypeInfo {
     /// Comes with the server: lives in `pg_catalog` and its identifier is below 10 000 or reserved,
     /// so it is the same on every server.
     pub built_in: bool,
-    /// Has send and receive functions.
+    /// It and everything it is made of have send and receive functions.
     pub binary_io: bool,
     /// Extension that it is a member of, with that extension's version on the source.
     pub extension: Option<(String, String)>,
 }
 
 /// What a type is made of.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TypeKind {
     /// A base type.
+    #[default]
     Base,
     /// An array of the element type.
     Array(Oid),
