@@ -100,10 +100,7 @@ impl Cluster {
         cluster.launch_on_free_port()?;
         if let Some(password) = &options.password {
             let password = quote_literal(password);
-            cluster.psql(
-                SUPERUSER,
-                &format!("alter role {SUPERUSER} password {password}"),
-            )?;
+            cluster.psql(SUPERUSER, &format!("alter role {SUPERUSER} password {password}"))?;
         }
         Ok(cluster)
     }
@@ -142,10 +139,7 @@ impl Cluster {
     #[must_use]
     pub fn uri(&self, database: &str) -> String {
         let database = percent::encode(database);
-        format!(
-            "postgresql://{SUPERUSER}@127.0.0.1:{}/{database}",
-            self.port()
-        )
+        format!("postgresql://{SUPERUSER}@127.0.0.1:{}/{database}", self.port())
     }
 
     /// Connection string over TCP, as somebody else.
@@ -153,10 +147,7 @@ impl Cluster {
     pub fn uri_as(&self, user: &str, password: &str, database: &str) -> String {
         let (user, password) = (percent::encode(user), percent::encode(password));
         let database = percent::encode(database);
-        format!(
-            "postgresql://{user}:{password}@127.0.0.1:{}/{database}",
-            self.port()
-        )
+        format!("postgresql://{user}:{password}@127.0.0.1:{}/{database}", self.port())
     }
 
     /// Connection string through the unix socket, as superuser.
@@ -180,11 +171,7 @@ impl Cluster {
         let mut command = self.psql_command(database);
         command.args(["--file", "-"]);
         let output = process::run_ok(&mut command, Some(sql.as_bytes().to_vec()))?;
-        Ok(output
-            .stdout
-            .strip_suffix('\n')
-            .unwrap_or(&output.stdout)
-            .to_owned())
+        Ok(output.stdout.strip_suffix('\n').unwrap_or(&output.stdout).to_owned())
     }
 
     /// Runs a file of SQL or psql commands.
@@ -241,15 +228,7 @@ impl Cluster {
     /// When it does not stop in time.
     pub fn stop(&self, mode: StopMode) -> Result<()> {
         let mut command = self.server_command("pg_ctl");
-        command.args([
-            "stop",
-            "-w",
-            "-t",
-            &START_SECONDS_MAX.to_string(),
-            "-m",
-            mode.name(),
-            "-D",
-        ]);
+        command.args(["stop", "-w", "-t", &START_SECONDS_MAX.to_string(), "-m", mode.name(), "-D"]);
         process::run_ok(command.arg(self.data_dir()), None)?;
         Ok(())
     }
@@ -304,10 +283,7 @@ impl Cluster {
     /// The server's.
     pub fn set(&self, name: &str, value: &str) -> Result<()> {
         let value = quote_literal(value);
-        self.psql(
-            SUPERUSER,
-            &format!("alter system set {} = {value}", quote_ident(name)),
-        )?;
+        self.psql(SUPERUSER, &format!("alter system set {} = {value}", quote_ident(name)))?;
         self.reload()
     }
 
@@ -316,10 +292,7 @@ impl Cluster {
     /// # Errors
     /// The server's.
     pub fn reset(&self, name: &str) -> Result<()> {
-        self.psql(
-            SUPERUSER,
-            &format!("alter system reset {}", quote_ident(name)),
-        )?;
+        self.psql(SUPERUSER, &format!("alter system reset {}", quote_ident(name)))?;
         self.reload()
     }
 
@@ -330,10 +303,7 @@ impl Cluster {
     pub fn pgbench(&self, database: &str, arguments: &[&str]) -> Result<Output> {
         let mut command = self.installation.command("pgbench");
         command.args(["-h", &self.socket_dir().to_string_lossy(), "-U", SUPERUSER]);
-        command
-            .args(["-p", &self.port().to_string()])
-            .args(arguments)
-            .arg(database);
+        command.args(["-p", &self.port().to_string()]).args(arguments).arg(database);
         process::run_ok(&mut command, None)
     }
 
@@ -343,10 +313,7 @@ impl Cluster {
     /// pg_dump's.
     pub fn pg_dump(&self, database: &str, arguments: &[&str]) -> Result<String> {
         let mut command = self.installation.command("pg_dump");
-        command
-            .args(arguments)
-            .arg("--dbname")
-            .arg(self.socket_uri(database));
+        command.args(arguments).arg("--dbname").arg(self.socket_uri(database));
         Ok(process::run_ok(&mut command, None)?.stdout)
     }
 
@@ -365,21 +332,13 @@ impl Cluster {
         let lock = fs::read_to_string(self.data_dir().join("postmaster.pid"))
             .context("the server does not run: read postmaster.pid")?;
         let line = lock.lines().next().unwrap_or_default();
-        line.trim()
-            .parse()
-            .with_context(|| format!("read a process id from {line:?}"))
+        line.trim().parse().with_context(|| format!("read a process id from {line:?}"))
     }
 
     /// Makes the data directory.
     fn initdb(&self, options: &ClusterOptions) -> Result<()> {
         let mut command = self.server_command("initdb");
-        command.args([
-            "--no-sync",
-            "--no-instructions",
-            "--auth=trust",
-            "-U",
-            SUPERUSER,
-        ]);
+        command.args(["--no-sync", "--no-instructions", "--auth=trust", "-U", SUPERUSER]);
         command.args(["-E", &options.encoding, "--locale", &options.locale]);
         command.args(&options.initdb).arg("-D").arg(self.data_dir());
         process::run_ok(&mut command, None)?;
@@ -395,19 +354,13 @@ impl Cluster {
         for (name, value) in options::SETTINGS {
             add(name, value);
         }
-        add(
-            "unix_socket_directories",
-            &self.socket_dir().to_string_lossy(),
-        );
+        add("unix_socket_directories", &self.socket_dir().to_string_lossy());
         if !options.fsync {
             add("fsync", "off");
             add("full_page_writes", "off");
         }
         if self.knows_setting("output_plugin_libraries")? {
-            add(
-                "output_plugin_libraries",
-                "pgoutput, test_decoding, wal2json",
-            );
+            add("output_plugin_libraries", "pgoutput, test_decoding, wal2json");
         }
         if let Some(files) = &self.tls {
             add("ssl", "on");
@@ -419,11 +372,7 @@ impl Cluster {
             add(name, value);
         }
         append(&self.data_dir().join("postgresql.conf"), &lines)?;
-        let method = if options.password.is_some() {
-            "scram-sha-256"
-        } else {
-            "trust"
-        };
+        let method = if options.password.is_some() { "scram-sha-256" } else { "trust" };
         let mut hba = options.hba.join("\n");
         hba.push_str("\nlocal all all trust\nlocal replication all trust\n");
         hba.push_str(&format!("host all all 127.0.0.1/32 {method}\n"));
@@ -451,10 +400,7 @@ impl Cluster {
                 return Ok(());
             }
             let log = self.log();
-            ensure!(
-                log.contains("could not bind"),
-                "the server did not start\n{started}\n{log}"
-            );
+            ensure!(log.contains("could not bind"), "the server did not start\n{started}\n{log}");
         }
         bail!("no free port found in {PORT_ATTEMPTS} attempts from {PORT_FIRST} on")
     }
@@ -465,11 +411,7 @@ impl Cluster {
         command.args(["start", "-w", "-t", &START_SECONDS_MAX.to_string(), "-D"]);
         command.arg(self.data_dir()).arg("-l").arg(self.home.log());
         command.args(["-o", &format!("-p {port}")]);
-        process::run(
-            &mut command,
-            None,
-            Duration::from_secs(u64::from(START_SECONDS_MAX) + 30),
-        )
+        process::run(&mut command, None, Duration::from_secs(u64::from(START_SECONDS_MAX) + 30))
     }
 
     /// A command that runs as the server account.

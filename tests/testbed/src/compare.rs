@@ -184,11 +184,7 @@ impl fmt::Display for Report {
             writeln!(f, "{table}")?;
         }
         let (tables, rows) = (self.tables.len(), self.row_count());
-        let verdict = if self.is_same() {
-            "no difference"
-        } else {
-            "different"
-        };
+        let verdict = if self.is_same() { "no difference" } else { "different" };
         write!(f, "{verdict}: {tables} tables with {rows} rows compared")
     }
 }
@@ -230,9 +226,7 @@ fn both<T: Send>(work: impl Fn(Side) -> Result<T> + Sync) -> Result<(T, T)> {
     std::thread::scope(|scope| {
         let source = scope.spawn(|| work(Side::Source).context("read the source"));
         let target = work(Side::Target).context("read the target");
-        let source = source
-            .join()
-            .map_err(|_| anyhow::anyhow!("a reader of the source panicked"));
+        let source = source.join().map_err(|_| anyhow::anyhow!("a reader of the source panicked"));
         Ok((source??, target?))
     })
 }
@@ -248,16 +242,9 @@ fn multiset_diff(source: Vec<String>, target: Vec<String>) -> Vec<Difference> {
     }
     let mut differences = Vec::new();
     for (text, count) in balance {
-        let only_in = if count > 0 {
-            Side::Source
-        } else {
-            Side::Target
-        };
+        let only_in = if count > 0 { Side::Source } else { Side::Target };
         for _ in 0..count.unsigned_abs() {
-            differences.push(Difference {
-                only_in,
-                text: text.clone(),
-            });
+            differences.push(Difference { only_in, text: text.clone() });
         }
     }
     differences
@@ -283,11 +270,8 @@ mod tests {
     #[test]
     fn multiset_diff_counts_repetitions() {
         let found = multiset_diff(texts(&["a", "b", "b"]), texts(&["b", "a", "c"]));
-        let expected =
-            [(Side::Source, "b"), (Side::Target, "c")].map(|(only_in, text)| Difference {
-                only_in,
-                text: text.to_owned(),
-            });
+        let expected = [(Side::Source, "b"), (Side::Target, "c")]
+            .map(|(only_in, text)| Difference { only_in, text: text.to_owned() });
         assert_eq!(found, expected);
     }
 }

@@ -48,9 +48,7 @@ fn try_shared(major: Major) -> Result<&'static Cluster, &'static str> {
         Major::V18 => &SHARED[2],
     };
     let start = || Cluster::start(&Installation::find(major)?, ClusterOptions::default());
-    slot.get_or_init(|| start().map_err(|error| format!("{error:#}")))
-        .as_ref()
-        .map_err(|e| &**e)
+    slot.get_or_init(|| start().map_err(|error| format!("{error:#}"))).as_ref().map_err(|e| &**e)
 }
 
 /// A database with a unique name, dropped with the value.
@@ -78,10 +76,7 @@ impl<'a> TestDatabase<'a> {
         static NEXT: AtomicU32 = AtomicU32::new(1);
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("{prefix}_{number}");
-        cluster.psql(
-            "postgres",
-            &format!("create database {} {words}", quote_ident(&name)),
-        )?;
+        cluster.psql("postgres", &format!("create database {} {words}", quote_ident(&name)))?;
         Ok(Self { cluster, name })
     }
 

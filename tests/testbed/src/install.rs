@@ -146,22 +146,13 @@ pub(crate) fn ensure_openssl() -> Result<()> {
         return Ok(());
     }
     let _lock = lock_cache()?;
-    if works() {
-        Ok(())
-    } else {
-        debian::apt_get(&["openssl"])
-    }
+    if works() { Ok(()) } else { debian::apt_get(&["openssl"]) }
 }
 
 /// Reads the number out of `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.
 fn version_num(text: &str) -> Option<u32> {
-    let number = text
-        .split_whitespace()
-        .find(|word| word.starts_with(|c: char| c.is_numeric()))?;
-    let digits: String = number
-        .chars()
-        .take_while(|c| c.is_ascii_digit() || *c == '.')
-        .collect();
+    let number = text.split_whitespace().find(|word| word.starts_with(|c: char| c.is_numeric()))?;
+    let digits: String = number.chars().take_while(|c| c.is_ascii_digit() || *c == '.').collect();
     let (major, minor) = digits.split_once('.').unwrap_or((&digits, "0"));
     Some(major.parse::<u32>().ok()? * 10_000 + minor.parse::<u32>().ok()?)
 }
@@ -185,16 +176,12 @@ fn lock_cache() -> Result<File> {
     fs::create_dir_all(&dir).with_context(|| format!("create {}", dir.display()))?;
     let path = dir.join("lock");
     let file = File::create(&path).with_context(|| format!("create {}", path.display()))?;
-    file.lock()
-        .with_context(|| format!("lock {}", path.display()))?;
+    file.lock().with_context(|| format!("lock {}", path.display()))?;
     Ok(file)
 }
 
 /// Tells the person what is being installed.
-#[expect(
-    clippy::print_stderr,
-    reason = "installing software unasked must be said out loud"
-)]
+#[expect(clippy::print_stderr, reason = "installing software unasked must be said out loud")]
 fn announce(text: &str) {
     eprintln!("testbed: {text}");
 }

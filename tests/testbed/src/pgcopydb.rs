@@ -37,10 +37,7 @@ impl Pgcopydb {
     pub fn at(path: &Path) -> Self {
         let mut command = Command::new(path);
         process::scrub(&mut command);
-        Self {
-            command,
-            deadline: Duration::from_secs(DEADLINE_SECONDS),
-        }
+        Self { command, deadline: Duration::from_secs(DEADLINE_SECONDS) }
     }
 
     /// Adds an argument.
@@ -65,10 +62,7 @@ impl Pgcopydb {
         target: &TestDatabase<'_>,
         dir: &Path,
     ) -> Self {
-        self.arg("clone")
-            .ends(&source.uri(), &target.uri())
-            .arg("--dir")
-            .arg(dir)
+        self.arg("clone").ends(&source.uri(), &target.uri()).arg("--dir").arg(dir)
     }
 
     /// Adds `--source … --target …`.
@@ -135,9 +129,6 @@ pub fn binary() -> Result<PathBuf> {
         .map(|dir| dir.join("pgcopydb"))
         .find(|path| path.is_file())
         .with_context(|| {
-            format!(
-                "no pgcopydb beside {}; run: cargo build --bin pgcopydb",
-                this.display()
-            )
+            format!("no pgcopydb beside {}; run: cargo build --bin pgcopydb", this.display())
         })
 }

@@ -46,21 +46,14 @@ impl Output {
     /// # Errors
     /// A message with the command, the exit status and all output.
     pub fn exit_code(self, expected: i32) -> Result<Self> {
-        ensure!(
-            self.status.code() == Some(expected),
-            "expected exit code {expected}\n{self}"
-        );
+        ensure!(self.status.code() == Some(expected), "expected exit code {expected}\n{self}");
         Ok(self)
     }
 }
 
 impl fmt::Display for Output {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(
-            f,
-            "$ {}\n{} after {:.1?}",
-            self.command, self.status, self.elapsed
-        )?;
+        writeln!(f, "$ {}\n{} after {:.1?}", self.command, self.status, self.elapsed)?;
         writeln!(f, "--- stdout\n{}", self.stdout.trim_end())?;
         write!(f, "--- stderr\n{}", self.stderr.trim_end())
     }
@@ -128,15 +121,8 @@ impl Running {
     /// When the program cannot be started.
     pub fn spawn(command: &mut Command, input: Option<Vec<u8>>) -> Result<Self> {
         let text = describe(command);
-        let stdin = if input.is_some() {
-            Stdio::piped()
-        } else {
-            Stdio::null()
-        };
-        command
-            .stdin(stdin)
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+        let stdin = if input.is_some() { Stdio::piped() } else { Stdio::null() };
+        command.stdin(stdin).stdout(Stdio::piped()).stderr(Stdio::piped());
         let started = Instant::now();
         let mut child = command.spawn().with_context(|| format!("start: {text}"))?;
         if let (Some(bytes), Some(mut pipe)) = (input, child.stdin.take()) {
@@ -144,25 +130,10 @@ impl Running {
             thread::spawn(move || pipe.write_all(&bytes).ok());
         }
         let readers = Readers {
-            stdout: collect(
-                child
-                    .stdout
-                    .take()
-                    .context("standard output is not a pipe")?,
-            ),
-            stderr: collect(
-                child
-                    .stderr
-                    .take()
-                    .context("standard error is not a pipe")?,
-            ),
+            stdout: collect(child.stdout.take().context("standard output is not a pipe")?),
+            stderr: collect(child.stderr.take().context("standard error is not a pipe")?),
         };
-        Ok(Self {
-            child,
-            command: text,
-            started,
-            readers: Some(readers),
-        })
+        Ok(Self { child, command: text, started, readers: Some(readers) })
     }
 
     /// Process id.
@@ -176,11 +147,7 @@ impl Running {
     /// # Errors
     /// When the operating system cannot tell.
     pub fn is_running(&mut self) -> Result<bool> {
-        Ok(self
-            .child
-            .try_wait()
-            .context("look at a child process")?
-            .is_none())
+        Ok(self.child.try_wait().context("look at a child process")?.is_none())
     }
 
     /// Sends a signal to the program.
@@ -212,13 +179,7 @@ impl Running {
             Some(readers) => (text_of(readers.stdout), text_of(readers.stderr)),
             None => (String::new(), String::new()),
         };
-        let output = Output {
-            status,
-            stdout,
-            stderr,
-            command: self.command.clone(),
-            elapsed,
-        };
+        let output = Output { status, stdout, stderr, command: self.command.clone(), elapsed };
         if late {
             bail!("killed: not finished after {deadline:.1?}\n{output}");
         }
@@ -259,13 +220,7 @@ pub fn run_ok(command: &mut Command, input: Option<Vec<u8>>) -> Result<Output> {
 pub fn send_signal(pid: u32, signal: Signal) -> Result<()> {
     // The shell's own kill: the program of that name is not installed everywhere.
     let mut command = Command::new("sh");
-    command.args([
-        "-c",
-        "kill -s \"$1\" \"$2\"",
-        "sh",
-        signal.name(),
-        &pid.to_string(),
-    ]);
+    command.args(["-c", "kill -s \"$1\" \"$2\"", "sh", signal.name(), &pid.to_string()]);
     run_ok(&mut command, None)?;
     Ok(())
 }
@@ -274,9 +229,7 @@ pub fn send_signal(pid: u32, signal: Signal) -> Result<()> {
 pub fn scrub(command: &mut Command) -> &mut Command {
     for (name, _) in std::env::vars_os() {
         let name_text = name.to_string_lossy();
-        let steering = ["PG", "PSQL_", "POSTGRES"]
-            .iter()
-            .any(|p| name_text.starts_with(p));
+        let steering = ["PG", "PSQL_", "POSTGRES"].iter().any(|p| name_text.starts_with(p));
         if steering {
             command.env_remove(&name);
         }
@@ -298,10 +251,7 @@ pub fn wait_until(
 ) -> Result<()> {
     let started = Instant::now();
     while !condition()? {
-        ensure!(
-            started.elapsed() < deadline,
-            "waited {deadline:.1?} in vain for {what}"
-        );
+        ensure!(started.elapsed() < deadline, "waited {deadline:.1?} in vain for {what}");
         thread::sleep(Duration::from_millis(POLL_MS));
     }
     Ok(())
@@ -310,11 +260,7 @@ pub fn wait_until(
 /// Writes a command as a person would type it, without its environment.
 fn describe(command: &Command) -> String {
     let mut words = vec![command.get_program().to_string_lossy().into_owned()];
-    words.extend(
-        command
-            .get_args()
-            .map(|word| word.to_string_lossy().into_owned()),
-    );
+    words.extend(command.get_args().map(|word| word.to_string_lossy().into_owned()));
     words.join(" ")
 }
 
@@ -348,9 +294,7 @@ mod tests {
     fn program_past_its_deadline_is_killed_and_its_output_shown() {
         let mut command = Command::new("sh");
         command.args(["-c", "echo begun; exec sleep 600"]);
-        let error = run(&mut command, None, Duration::from_millis(300))
-            .unwrap_err()
-            .to_string();
+        let error = run(&mut command, None, Duration::from_millis(300)).unwrap_err().to_string();
         assert!(error.contains("not finished after 300.0ms"), "{error}");
         assert!(error.contains("begun"), "{error}");
     }

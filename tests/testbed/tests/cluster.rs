@@ -18,10 +18,7 @@ fn every_major_version_starts_and_answers() {
         let cluster = testbed::shared(major);
         let version = cluster.psql("postgres", "show server_version_num").unwrap();
         assert_eq!(version, cluster.installation().version_num.to_string());
-        assert_eq!(
-            cluster.psql("postgres", "show wal_level").unwrap(),
-            "logical"
-        );
+        assert_eq!(cluster.psql("postgres", "show wal_level").unwrap(), "logical");
     }
 }
 
@@ -47,36 +44,21 @@ fn state_of(pid: u32) -> Option<String> {
 #[test]
 fn crashed_server_recovers_on_its_old_port() {
     let cluster = own(Major::V15, ClusterOptions::default());
-    cluster
-        .psql("postgres", "create table t as select 42 as answer")
-        .unwrap();
+    cluster.psql("postgres", "create table t as select 42 as answer").unwrap();
     let port = cluster.port();
     cluster.stop_immediate().unwrap();
     assert!(cluster.psql("postgres", "select 1").is_err());
     cluster.start_again().unwrap();
     assert_eq!(cluster.port(), port);
-    assert_eq!(
-        cluster.psql("postgres", "select answer from t").unwrap(),
-        "42"
-    );
-    assert!(
-        cluster
-            .log()
-            .contains("database system was not properly shut down")
-    );
+    assert_eq!(cluster.psql("postgres", "select answer from t").unwrap(), "42");
+    assert!(cluster.log().contains("database system was not properly shut down"));
     cluster.restart(StopMode::Fast).unwrap();
-    assert_eq!(
-        cluster.psql("postgres", "select answer from t").unwrap(),
-        "42"
-    );
+    assert_eq!(cluster.psql("postgres", "select answer from t").unwrap(), "42");
 }
 
 #[test]
 fn changed_setting_is_seen_by_new_sessions() {
-    let cluster = own(
-        Major::V15,
-        ClusterOptions::default().setting("work_mem", "7MB"),
-    );
+    let cluster = own(Major::V15, ClusterOptions::default().setting("work_mem", "7MB"));
     assert_eq!(cluster.psql("postgres", "show work_mem").unwrap(), "7MB");
     cluster.set("work_mem", "9MB").unwrap();
     assert_eq!(cluster.psql("postgres", "show work_mem").unwrap(), "9MB");
@@ -95,17 +77,12 @@ fn scram_cluster_refuses_wrong_password_and_takes_the_right_one() {
     let right = psql(&cluster.uri_as("postgres", "it's a secret", "postgres"));
     assert_eq!(right.stdout.trim(), "1");
     let wrong = psql(&cluster.uri_as("postgres", "wrong", "postgres"));
-    assert!(
-        wrong.stderr.contains("password authentication failed"),
-        "{wrong}"
-    );
+    assert!(wrong.stderr.contains("password authentication failed"), "{wrong}");
 }
 
 #[test]
 fn tls_cluster_proves_itself_and_takes_client_certificates() {
-    let options = ClusterOptions::default()
-        .tls()
-        .hba("hostssl all all 127.0.0.1/32 cert");
+    let options = ClusterOptions::default().tls().hba("hostssl all all 127.0.0.1/32 cert");
     let cluster = own(Major::V15, options);
     let files = cluster.tls().unwrap();
     let uri = format!(
@@ -117,41 +94,25 @@ fn tls_cluster_proves_itself_and_takes_client_certificates() {
         files.client_key.display()
     );
     let mut command = cluster.installation().command("psql");
-    command.args([
-        "-XAtc",
-        "select ssl from pg_stat_ssl where pid = pg_backend_pid()",
-        &uri,
-    ]);
+    command.args(["-XAtc", "select ssl from pg_stat_ssl where pid = pg_backend_pid()", &uri]);
     let output = testbed::process::run_ok(&mut command, None).unwrap();
     assert_eq!(output.stdout.trim(), "t");
     let mut command = cluster.installation().command("psql");
-    let other = uri.replace(
-        &files.ca_cert.display().to_string(),
-        &files.other_ca_cert.display().to_string(),
-    );
+    let other = uri
+        .replace(&files.ca_cert.display().to_string(), &files.other_ca_cert.display().to_string());
     command.args(["-XAtc", "select 1", &other]);
     let refused = testbed::process::run(&mut command, None, Duration::from_secs(60)).unwrap();
-    assert!(
-        refused.stderr.contains("certificate verify failed"),
-        "{refused}"
-    );
+    assert!(refused.stderr.contains("certificate verify failed"), "{refused}");
 }
 
 #[test]
 fn standby_replays_its_primary() {
     let primary = own(Major::V15, ClusterOptions::default());
     let standby = Cluster::standby_of(&primary).unwrap();
-    primary
-        .psql("postgres", "create table t as select 1 as a")
-        .unwrap();
+    primary.psql("postgres", "create table t as select 1 as a").unwrap();
     standby.wait_replayed(&primary).unwrap();
     assert_eq!(standby.psql("postgres", "select a from t").unwrap(), "1");
-    assert_eq!(
-        standby
-            .psql("postgres", "select pg_is_in_recovery()")
-            .unwrap(),
-        "t"
-    );
+    assert_eq!(standby.psql("postgres", "select pg_is_in_recovery()").unwrap(), "t");
 }
 
 #[test]

@@ -64,9 +64,7 @@ fn equal_databases_of_different_versions_have_no_difference() {
     let target = TestDatabase::create(testbed::target(), "versions").unwrap();
     source.psql(SCRIPT).unwrap();
     target.psql(SCRIPT).unwrap();
-    compare::compare(&source.uri(), &target.uri())
-        .unwrap()
-        .assert_same();
+    compare::compare(&source.uri(), &target.uri()).unwrap().assert_same();
 }
 
 // trap D-43
@@ -76,33 +74,22 @@ fn pagila_in_different_versions_has_no_difference() {
     let target = TestDatabase::create(testbed::target(), "pagila").unwrap();
     fixtures::load_pagila(source.cluster(), source.name()).unwrap();
     fixtures::load_pagila(target.cluster(), target.name()).unwrap();
-    compare::compare(&source.uri(), &target.uri())
-        .unwrap()
-        .assert_same();
+    compare::compare(&source.uri(), &target.uri()).unwrap().assert_same();
 }
 
 #[test]
 fn physical_order_does_not_matter() {
     let (source, target) = twins().unwrap();
-    target
-        .psql("update t set v = v where id % 7 = 0; vacuum full t;")
-        .unwrap();
-    compare::compare(&source.uri(), &target.uri())
-        .unwrap()
-        .assert_same();
+    target.psql("update t set v = v where id % 7 = 0; vacuum full t;").unwrap();
+    compare::compare(&source.uri(), &target.uri()).unwrap().assert_same();
 }
 
 #[test]
 fn changed_value_is_named() {
     let report = report_after("update t set v = 'changed' where id = 77");
-    assert!(
-        report.contains("table public.t: source 500 rows, target 500 rows"),
-        "{report}"
-    );
+    assert!(report.contains("table public.t: source 500 rows, target 500 rows"), "{report}");
     let time = "2024-01-01 00:00:00+00";
-    assert!(report.contains(&format!(
-        "only in source: {time}\t25.666666666666668\t77\tsad\tv77"
-    )));
+    assert!(report.contains(&format!("only in source: {time}\t25.666666666666668\t77\tsad\tv77")));
     let changed = format!("only in target: {time}\t25.666666666666668\t77\tsad\tchanged");
     assert!(report.contains(&changed), "{report}");
 }
@@ -116,10 +103,7 @@ fn last_digit_of_a_float_is_seen() {
 #[test]
 fn missing_row_is_named() {
     let report = report_after("delete from t where id = 5");
-    assert!(
-        report.contains("source 500 rows, target 499 rows"),
-        "{report}"
-    );
+    assert!(report.contains("source 500 rows, target 499 rows"), "{report}");
     assert!(report.contains("\t5\tsad\tv5"), "{report}");
     assert!(!report.contains("only in target"), "{report}");
 }
@@ -144,14 +128,8 @@ fn row_of_a_partition_is_seen() {
 #[test]
 fn missing_table_is_named() {
     let report = report_after("drop table nothing");
-    assert!(
-        report.contains("table public.nothing: source 1 rows, target no table"),
-        "{report}"
-    );
-    assert!(
-        report.contains("only in source: TABLE public.nothing"),
-        "{report}"
-    );
+    assert!(report.contains("table public.nothing: source 1 rows, target no table"), "{report}");
+    assert!(report.contains("only in source: TABLE public.nothing"), "{report}");
 }
 
 #[test]
@@ -167,23 +145,14 @@ fn stale_materialized_view_is_seen() {
 #[test]
 fn missing_index_is_named() {
     let report = report_after("drop index t_v");
-    assert!(
-        report.contains("only in source: INDEX public.t_v\nCREATE INDEX t_v"),
-        "{report}"
-    );
+    assert!(report.contains("only in source: INDEX public.t_v\nCREATE INDEX t_v"), "{report}");
 }
 
 #[test]
 fn moved_sequence_is_named() {
     let report = report_after("select nextval('s')");
-    assert!(
-        report.contains("only in source: sequence\tpublic.s\tlast value 5"),
-        "{report}"
-    );
-    assert!(
-        report.contains("only in target: sequence\tpublic.s\tlast value 6"),
-        "{report}"
-    );
+    assert!(report.contains("only in source: sequence\tpublic.s\tlast value 5"), "{report}");
+    assert!(report.contains("only in target: sequence\tpublic.s\tlast value 6"), "{report}");
     // Same value, but the next call gives 5 on one side and 6 on the other.
     let report = report_after("select setval('s', 5, false)");
     assert!(report.contains("last value 5\tis called false"), "{report}");
@@ -200,10 +169,7 @@ fn changed_large_object_is_named() {
         "select lo_unlink(4242)",
     ] {
         let report = report_after(change);
-        assert!(
-            report.contains("only in source: large object\t4242"),
-            "{change}\n{report}"
-        );
+        assert!(report.contains("only in source: large object\t4242"), "{change}\n{report}");
     }
 }
 
@@ -217,9 +183,7 @@ fn hole_in_a_large_object_equals_zeros() {
     );
     source.psql(with_hole).unwrap();
     target.psql(with_zeros).unwrap();
-    compare::compare(&source.uri(), &target.uri())
-        .unwrap()
-        .assert_same();
+    compare::compare(&source.uri(), &target.uri()).unwrap().assert_same();
 }
 
 #[test]
@@ -254,16 +218,10 @@ fn changed_definition_is_seen() {
 #[test]
 fn excluded_schema_is_left_out() {
     let (source, target) = twins().unwrap();
-    target
-        .psql("create schema extra create table x (a int primary key, b serial)")
-        .unwrap();
+    target.psql("create schema extra create table x (a int primary key, b serial)").unwrap();
     let comparison = compare::Comparison::new(&source.uri(), &target.uri());
     assert!(!comparison.run().unwrap().is_same());
-    comparison
-        .exclude_schema("extra")
-        .run()
-        .unwrap()
-        .assert_same();
+    comparison.exclude_schema("extra").run().unwrap().assert_same();
 }
 
 #[test]

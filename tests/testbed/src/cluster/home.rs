@@ -55,20 +55,12 @@ impl Home {
             .with_context(|| format!("create a directory in {}", base.display()))?
             .keep();
         let mut command = Command::new("sh");
-        command
-            .args(["-c", SUPERVISOR, "sh"])
-            .arg(&path)
-            .arg(&installation.bindir);
+        command.args(["-c", SUPERVISOR, "sh"]).arg(&path).arg(&installation.bindir);
         // A group of its own, so that Ctrl-C in the terminal does not reach it.
         command.process_group(0);
-        command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null());
+        command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
         account.apply(&mut command);
-        let supervisor = command
-            .spawn()
-            .context("start the supervisor of a cluster")?;
+        let supervisor = command.spawn().context("start the supervisor of a cluster")?;
         let home = Self { path, supervisor };
         fs::set_permissions(&home.path, Permissions::from_mode(0o755))
             .context("open the directory of a cluster")?;
@@ -146,10 +138,7 @@ fn server_of(home: &Path) -> Option<u32> {
     let pid: u32 = lock.lines().next()?.trim().parse().ok()?;
     let arguments = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
     let arguments = String::from_utf8_lossy(&arguments).into_owned();
-    arguments
-        .split('\0')
-        .any(|argument| Path::new(argument) == data)
-        .then_some(pid)
+    arguments.split('\0').any(|argument| Path::new(argument) == data).then_some(pid)
 }
 
 #[cfg(test)]

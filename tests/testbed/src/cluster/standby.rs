@@ -24,16 +24,8 @@ impl Cluster {
             home,
         };
         let mut command = standby.server_command("pg_basebackup");
-        command.args([
-            "--write-recovery-conf",
-            "--checkpoint=fast",
-            "--no-sync",
-            "--dbname",
-        ]);
-        command
-            .arg(primary.socket_uri(SUPERUSER))
-            .arg("-D")
-            .arg(standby.data_dir());
+        command.args(["--write-recovery-conf", "--checkpoint=fast", "--no-sync", "--dbname"]);
+        command.arg(primary.socket_uri(SUPERUSER)).arg("-D").arg(standby.data_dir());
         process::run_ok(&mut command, None)?;
         let socket_dir = standby.socket_dir().to_string_lossy().into_owned();
         append(

@@ -35,11 +35,7 @@ pub(super) fn make(dir: &Path, account: Account) -> Result<TlsFiles> {
     install::ensure_openssl()?;
     let path = |name: &str| dir.join(name);
     authority(&path("ca.crt"), &path("ca.key"), "/CN=testbed authority")?;
-    authority(
-        &path("other-ca.crt"),
-        &path("other-ca.key"),
-        "/CN=unrelated authority",
-    )?;
+    authority(&path("other-ca.crt"), &path("other-ca.key"), "/CN=unrelated authority")?;
     let names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
     leaf(dir, "server", "/CN=localhost", names)?;
     leaf(dir, "client", "/CN=postgres", "extendedKeyUsage=clientAuth")?;
@@ -57,14 +53,7 @@ pub(super) fn make(dir: &Path, account: Account) -> Result<TlsFiles> {
 /// Makes a self-signed authority.
 fn authority(cert: &Path, key: &Path, subject: &str) -> Result<()> {
     let mut command = Command::new("openssl");
-    command.args([
-        "req",
-        "-x509",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]);
+    command.args(["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
     command.args(["-nodes", "-days", "30", "-subj", subject, "-sha256"]);
     command.args(["-addext", "keyUsage=critical,keyCertSign,cRLSign"]);
     command.arg("-keyout").arg(key).arg("-out").arg(cert);
@@ -76,37 +65,15 @@ fn authority(cert: &Path, key: &Path, subject: &str) -> Result<()> {
 fn leaf(dir: &Path, name: &str, subject: &str, extension: &str) -> Result<()> {
     let file = |suffix: &str| dir.join(format!("{name}.{suffix}"));
     let mut request = Command::new("openssl");
-    request.args([
-        "req",
-        "-new",
-        "-newkey",
-        "ec",
-        "-pkeyopt",
-        "ec_paramgen_curve:prime256v1",
-    ]);
+    request.args(["req", "-new", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1"]);
     request.args(["-nodes", "-subj", subject, "-sha256"]);
-    request
-        .arg("-keyout")
-        .arg(file("key"))
-        .arg("-out")
-        .arg(file("csr"));
+    request.arg("-keyout").arg(file("key")).arg("-out").arg(file("csr"));
     process::run_ok(&mut request, None).context("ask for a certificate")?;
     fs::write(file("ext"), extension).context("write certificate extensions")?;
     let mut sign = Command::new("openssl");
-    sign.args([
-        "x509",
-        "-req",
-        "-days",
-        "30",
-        "-sha256",
-        "-CAcreateserial",
-        "-in",
-    ]);
+    sign.args(["x509", "-req", "-days", "30", "-sha256", "-CAcreateserial", "-in"]);
     sign.arg(file("csr")).arg("-CA").arg(dir.join("ca.crt"));
-    sign.arg("-CAkey")
-        .arg(dir.join("ca.key"))
-        .arg("-extfile")
-        .arg(file("ext"));
+    sign.arg("-CAkey").arg(dir.join("ca.key")).arg("-extfile").arg(file("ext"));
     sign.arg("-out").arg(file("crt"));
     process::run_ok(&mut sign, None).context("sign a certificate")?;
     private(&file("key"))

@@ -22,11 +22,8 @@ pub(super) fn diff(comparison: &Comparison) -> Result<Vec<Difference>> {
 
 /// All queries, with the schemas left out and the side's index condition filled in.
 fn script(comparison: &Comparison, side: Side) -> String {
-    let schemas: Vec<String> = comparison
-        .excluded_schemas
-        .iter()
-        .map(|name| quote_literal(name))
-        .collect();
+    let schemas: Vec<String> =
+        comparison.excluded_schemas.iter().map(|name| quote_literal(name)).collect();
     let user_schema = format!(
         "n.nspname !~ '^pg_' and n.nspname <> 'information_schema'
          and n.nspname <> all (array[{}]::text[])",
@@ -45,16 +42,8 @@ fn script(comparison: &Comparison, side: Side) -> String {
 }
 
 /// The queries. `n` is always pg_namespace.
-const QUERIES: [&str; 8] = [
-    RELATIONS,
-    COLUMNS,
-    INDEXES,
-    CONSTRAINTS,
-    TRIGGERS,
-    SEQUENCES,
-    SETTINGS,
-    LARGE_OBJECTS,
-];
+const QUERIES: [&str; 8] =
+    [RELATIONS, COLUMNS, INDEXES, CONSTRAINTS, TRIGGERS, SEQUENCES, SETTINGS, LARGE_OBJECTS];
 
 /// Persistence, access method, replica identity, population and row security of relations.
 const RELATIONS: &str = "

@@ -99,10 +99,7 @@ impl Table {
     fn copy(&self) -> String {
         let only = if self.materialized { "" } else { "only " };
         let (schema, name) = (quote_ident(&self.schema), quote_ident(&self.name));
-        format!(
-            "copy (select {} from {only}{schema}.{name}) to stdout;",
-            self.columns
-        )
+        format!("copy (select {} from {only}{schema}.{name}) to stdout;", self.columns)
     }
 
     /// Name for people, and the key under which both sides meet.
@@ -126,10 +123,7 @@ pub(super) fn diff(comparison: &Comparison) -> Result<(Vec<TableRows>, Vec<Table
     let (source, target) = both(|side| digests(comparison, side))?;
     let compared = source
         .iter()
-        .map(|(name, (_, digest))| TableRows {
-            name: name.clone(),
-            rows: digest.rows,
-        })
+        .map(|(name, (_, digest))| TableRows { name: name.clone(), rows: digest.rows })
         .collect();
     let mut different = Vec::new();
     let mut names: Vec<&String> = source.keys().chain(target.keys()).collect();
@@ -164,36 +158,27 @@ fn digests(comparison: &Comparison, side: Side) -> Result<BTreeMap<String, (Tabl
     let tables = tables(comparison, uri)?;
     // A line that no table holds, by which the tables are told apart in the stream.
     let marker = format!("\u{1}testbed {} {:p}", std::process::id(), &tables);
-    let script: String = tables
-        .iter()
-        .map(|table| format!("\\echo '{marker}'\n{}\n", table.copy()))
-        .collect();
+    let script: String =
+        tables.iter().map(|table| format!("\\echo '{marker}'\n{}\n", table.copy())).collect();
     let mut found = Vec::with_capacity(tables.len());
     session::lines(uri, &script, |line| {
         if line == marker.as_bytes() {
             found.push(Digest::default());
         } else {
-            let digest = found
-                .last_mut()
-                .context("psql printed a row before the first table")?;
+            let digest = found.last_mut().context("psql printed a row before the first table")?;
             digest.rows += 1;
             digest.sum = digest.sum.wrapping_add(xxh3_128(line));
         }
         Ok(())
     })?;
     let pairs = tables.into_iter().zip(found);
-    Ok(pairs
-        .map(|(table, digest)| (table.label(), (table, digest)))
-        .collect())
+    Ok(pairs.map(|(table, digest)| (table.label(), (table, digest))).collect())
 }
 
 /// Lists the tables of a side.
 fn tables(comparison: &Comparison, uri: &str) -> Result<Vec<Table>> {
-    let schemas: Vec<String> = comparison
-        .excluded_schemas
-        .iter()
-        .map(|name| quote_literal(name))
-        .collect();
+    let schemas: Vec<String> =
+        comparison.excluded_schemas.iter().map(|name| quote_literal(name)).collect();
     let excluded = format!("array[{}]::text[]", schemas.join(", "));
     let script = TABLES.replace("{excluded}", &excluded);
     session::all_lines(uri, &script)?
@@ -201,12 +186,7 @@ fn tables(comparison: &Comparison, uri: &str) -> Result<Vec<Table>> {
         .map(|line| {
             let fields: Vec<String> = line.split('\t').map(unescape).collect();
             let [schema, name, kind, columns] = fields.try_into().ok().context("list tables")?;
-            Ok(Table {
-                schema,
-                name,
-                materialized: kind == "m",
-                columns,
-            })
+            Ok(Table { schema, name, materialized: kind == "m", columns })
         })
         .collect()
 }
@@ -219,12 +199,8 @@ fn name_rows(
     found: &mut TableDifference,
 ) -> Result<()> {
     if source.columns != target.columns {
-        found
-            .only_in_source
-            .push(format!("columns {}", source.columns));
-        found
-            .only_in_target
-            .push(format!("columns {}", target.columns));
+        found.only_in_source.push(format!("columns {}", source.columns));
+        found.only_in_target.push(format!("columns {}", target.columns));
         return Ok(());
     }
     // How many more rows with this hash the source has.
@@ -257,10 +233,7 @@ fn name_rows(
 
 /// The beginning of a row, for people.
 fn sample(row: &[u8]) -> String {
-    String::from_utf8_lossy(row)
-        .chars()
-        .take(SAMPLE_CHARS_MAX)
-        .collect()
+    String::from_utf8_lossy(row).chars().take(SAMPLE_CHARS_MAX).collect()
 }
 
 /// Takes back the escapes of COPY text.

@@ -60,14 +60,7 @@ fn in_words_of_target(
     let psql = |uri: &str, stop: bool, sql: &str| {
         let mut command = tools.command("psql");
         command.args(["-X", "-q", "-A", "-t", "--file", "-", "--dbname", uri]);
-        command.args([
-            "-v",
-            if stop {
-                "ON_ERROR_STOP=1"
-            } else {
-                "ON_ERROR_STOP=0"
-            },
-        ]);
+        command.args(["-v", if stop { "ON_ERROR_STOP=1" } else { "ON_ERROR_STOP=0" }]);
         process::run_ok(&mut command, Some(sql.as_bytes().to_vec()))
     };
     let create = format!(
@@ -80,11 +73,7 @@ fn in_words_of_target(
     let uri = with_database(target, &scratch);
     let again = psql(&uri, false, &without_attver(dump_of_source))
         .and_then(|_| dump(comparison, &uri, tools));
-    psql(
-        target,
-        true,
-        &format!("drop database {scratch} with (force)"),
-    )?;
+    psql(target, true, &format!("drop database {scratch} with (force)"))?;
     again
 }
 
@@ -98,9 +87,7 @@ fn with_database(uri: &str, database: &str) -> String {
         Some((address, parameters)) => (address, format!("?{parameters}")),
         None => (rest, String::new()),
     };
-    let authority = address
-        .split_once('/')
-        .map_or(address, |(authority, _)| authority);
+    let authority = address.split_once('/').map_or(address, |(authority, _)| authority);
     format!("{scheme}://{authority}/{database}{parameters}")
 }
 
@@ -117,9 +104,7 @@ fn pg_dump_for(version_num: u32) -> Result<Installation> {
 /// Runs `pg_dump --schema-only` on a database.
 fn dump(comparison: &Comparison, uri: &str, tools: &Installation) -> Result<String> {
     let mut command = tools.command("pg_dump");
-    command
-        .args(["--schema-only", "--encoding=UTF8"])
-        .args(&comparison.dump_arguments);
+    command.args(["--schema-only", "--encoding=UTF8"]).args(&comparison.dump_arguments);
     for schema in &comparison.excluded_schemas {
         command.arg(format!("--exclude-schema={}", quote_ident(schema)));
     }
@@ -143,26 +128,17 @@ fn statements(dump: &str) -> Vec<String> {
 fn entry_statements(entry: &str) -> Vec<String> {
     let (header, body) = entry.split_once("\n--\n").unwrap_or((entry, ""));
     let (name, attributes) = header.split_once("; Type: ").unwrap_or((header, ""));
-    let (kind, place) = attributes
-        .split_once("; Schema: ")
-        .unwrap_or((attributes, ""));
-    let tablespace = place
-        .split_once("; Tablespace: ")
-        .map_or("", |(_, name)| name);
-    let schema = place
-        .split_once("; Owner: ")
-        .map_or(place, |(schema, _)| schema);
+    let (kind, place) = attributes.split_once("; Schema: ").unwrap_or((attributes, ""));
+    let tablespace = place.split_once("; Tablespace: ").map_or("", |(_, name)| name);
+    let schema = place.split_once("; Owner: ").map_or(place, |(schema, _)| schema);
     let body: Vec<&str> = body.lines().filter(|line| !is_noise(line)).collect();
     let body = body.join("\n");
     let mut label = format!("{kind} {schema}.{name}");
     if !tablespace.is_empty() {
         label.push_str(&format!(" in tablespace {tablespace}"));
     }
-    let pieces: Vec<&str> = if WHOLE.contains(&kind) {
-        vec![&body]
-    } else {
-        body.split_inclusive(";\n").collect()
-    };
+    let pieces: Vec<&str> =
+        if WHOLE.contains(&kind) { vec![&body] } else { body.split_inclusive(";\n").collect() };
     pieces
         .into_iter()
         .map(str::trim)
@@ -173,11 +149,8 @@ fn entry_statements(entry: &str) -> Vec<String> {
 
 /// Whether a line of a dump says nothing about the database.
 fn is_noise(line: &str) -> bool {
-    let prefixes = [
-        "SET default_table_access_method = ",
-        "SET default_tablespace = ",
-        "\\unrestrict ",
-    ];
+    let prefixes =
+        ["SET default_table_access_method = ", "SET default_tablespace = ", "\\unrestrict "];
     prefixes.iter().any(|prefix| line.starts_with(prefix))
         || line == "-- PostgreSQL database dump complete"
         || line == "--"
@@ -221,14 +194,8 @@ mod tests {
     #[test]
     fn internal_column_option_is_left_out() {
         let alter = "ALTER TABLE ONLY public.t ALTER COLUMN a SET";
-        assert_eq!(
-            without_attver(&format!("a;\n{alter} (pg_attver='1');\nb;")),
-            "a;\n\nb;"
-        );
-        for list in [
-            "(pg_attver='1', n_distinct='5')",
-            "(n_distinct='5', pg_attver='1')",
-        ] {
+        assert_eq!(without_attver(&format!("a;\n{alter} (pg_attver='1');\nb;")), "a;\n\nb;");
+        for list in ["(pg_attver='1', n_distinct='5')", "(n_distinct='5', pg_attver='1')"] {
             let kept = without_attver(&format!("{alter} {list};\n"));
             assert_eq!(kept, format!("{alter} (n_distinct='5');\n"));
         }
@@ -237,10 +204,7 @@ mod tests {
     #[test]
     fn database_is_replaced_in_every_form_of_connection_string() {
         for (uri, expected) in [
-            (
-                "postgresql://u:p@h:1/db?sslmode=require",
-                "postgresql://u:p@h:1/x?sslmode=require",
-            ),
+            ("postgresql://u:p@h:1/db?sslmode=require", "postgresql://u:p@h:1/x?sslmode=require"),
             ("postgresql://h", "postgresql://h/x"),
             ("postgresql:///db?host=/tmp", "postgresql:///x?host=/tmp"),
             ("host=h dbname=db", "host=h dbname=db dbname=x"),

