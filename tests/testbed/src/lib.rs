@@ -27,6 +27,7 @@
 //! # Ok(()) }
 //! ```
 
+pub mod chaos;
 pub mod cluster;
 pub mod compare;
 pub mod database;
