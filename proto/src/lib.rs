@@ -31,6 +31,7 @@
 //! golden test with the bytes from the documentation, and a seed in `fuzz/corpus/backend`.
 
 pub mod backend;
+pub mod copy;
 pub mod error;
 pub mod frame;
 pub mod frontend;
