@@ -1,0 +1,66 @@
+//! The schema: dumped by `pg_dump`, its list of objects edited by us, restored by `pg_restore`.
+//!
+//! ```text
+//! dump() ─► schema.dump ─► list() ─► toc (parse) ─► toc_filter (comment out) ─► restore()
+//! ```
+//!
+//! Indexes, their constraints and foreign keys are left out of the list: other jobs build them, in
+//! parallel. Everything else comes from the tools, because they know every kind of object.
+
+pub mod dump;
+pub mod restore;
+
+use std::sync::Arc;
+
+use crate::connect::conninfo::Secret;
+use crate::local::child::pgtools::Tool;
+use crate::local::child::{Command, Environment};
+use crate::local::workdir::ChildrenLock;
+
+pub use dump::{Dump, dump, list};
+pub use restore::{Restore, Section, Transactions, restore};
+
+/// What a client tool needs to reach a server: the parts of `ConnInfo::child_conninfo`.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Connection string without any secret, for `--dbname`.
+    pub dbname: String,
+    /// Environment variables with the secrets (`PGPASSWORD`, `PGSSLPASSWORD`).
+    pub secrets: Vec<(String, Secret)>,
+}
+
+impl From<(String, Vec<(String, Secret)>)> for Endpoint {
+    fn from((dbname, secrets): (String, Vec<(String, Secret)>)) -> Self {
+        Self { dbname, secrets }
+    }
+}
+
+/// How client tools are started: the same for all of one run.
+#[derive(Debug, Clone)]
+pub struct Surroundings {
+    /// Their environment, without the secrets of an endpoint.
+    pub environment: Environment,
+    /// The work directory's lock for children.
+    pub children: Option<Arc<ChildrenLock>>,
+}
+
+impl Surroundings {
+    /// A command of a tool that connects nowhere.
+    fn command(&self, tool: &Tool) -> Command {
+        let command = Command::new(&tool.path, &self.environment);
+        match &self.children {
+            Some(children) => command.holding(children),
+            None => command,
+        }
+    }
+
+    /// A command of a tool that connects to a server and never asks for a password.
+    fn command_to(&self, tool: &Tool, endpoint: &Endpoint) -> Command {
+        let command = self.command(tool).argument("--no-password");
+        let command = command.argument("--dbname").argument(&endpoint.dbname);
+        endpoint
+            .secrets
+            .iter()
+            .fold(command, |command, (name, value)| command.secret(name, value.expose()))
+    }
+}
