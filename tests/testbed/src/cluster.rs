@@ -324,6 +324,19 @@ impl Cluster {
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
+    /// Lines of the log that report an error, a fatal error or a panic, in a database or, with
+    /// `None`, anywhere.
+    #[must_use]
+    pub fn log_errors(&self, database: Option<&str>) -> Vec<String> {
+        let mark = database.map(|name| format!(" db={name} "));
+        self.log()
+            .lines()
+            .filter(|line| mark.as_ref().is_none_or(|mark| line.contains(mark)))
+            .filter(|line| ["ERROR:  ", "FATAL:  ", "PANIC:  "].iter().any(|w| line.contains(w)))
+            .map(str::to_owned)
+            .collect()
+    }
+
     /// Process id of the server's first process.
     ///
     /// # Errors

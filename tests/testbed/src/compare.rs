@@ -98,13 +98,10 @@ impl Comparison {
     /// # Errors
     /// When a side cannot be read.
     pub fn run(&self) -> Result<Report> {
-        let (tables, different) = self.rows()?;
-        Ok(Report {
-            definitions: self.schema()?,
-            properties: self.objects()?,
-            rows: different,
-            tables,
-        })
+        let (definition_count, definitions) = schema::diff(self)?;
+        let (kinds, properties) = objects::diff(self)?;
+        let (tables, rows) = rows::diff(self)?;
+        Ok(Report { definitions, properties, rows, definition_count, kinds, tables })
     }
 
     /// Compares definitions with `pg_dump --schema-only`.
@@ -112,7 +109,7 @@ impl Comparison {
     /// # Errors
     /// When no installed `pg_dump` can read both servers, or it fails.
     pub fn schema(&self) -> Result<Vec<Difference>> {
-        schema::diff(self)
+        Ok(schema::diff(self)?.1)
     }
 
     /// Compares sequences, large objects, settings and the properties pg_dump does not print.
@@ -120,7 +117,7 @@ impl Comparison {
     /// # Errors
     /// When a side cannot be read.
     pub fn objects(&self) -> Result<Vec<Difference>> {
-        objects::diff(self)
+        Ok(objects::diff(self)?.1)
     }
 
     /// Compares rows; returns what each table of the source holds, and the tables that differ.
@@ -149,6 +146,11 @@ pub struct Report {
     pub properties: Vec<Difference>,
     /// Tables whose rows differ.
     pub rows: Vec<TableDifference>,
+    /// Number of statements that `pg_dump --schema-only` prints for the source.
+    pub definition_count: usize,
+    /// How many objects of each kind the source has, by name: `table`, `view`, `index`,
+    /// `sequence`, `large object` and so on.
+    pub kinds: BTreeMap<String, usize>,
     /// Tables of the source with their row counts.
     pub tables: Vec<TableRows>,
 }

@@ -118,6 +118,12 @@ impl<'a> TestDatabase<'a> {
         self.cluster.psql(&self.name, sql)
     }
 
+    /// Errors that the server has logged for this database so far.
+    #[must_use]
+    pub fn log_errors(&self) -> Vec<String> {
+        self.cluster.log_errors(Some(&self.name))
+    }
+
     /// Runs a file of SQL, see [`Cluster::psql_file`].
     ///
     /// # Errors

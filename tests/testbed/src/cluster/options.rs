@@ -90,6 +90,6 @@ pub(super) const SETTINGS: [(&str, &str); 13] = [
     ("jit", "off"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
-    ("log_line_prefix", "%m [%p] %q%a %d "),
+    ("log_line_prefix", "%m [%p] db=%d app=%a "),
     ("logging_collector", "off"),
 ];

@@ -3,21 +3,29 @@
 //! Each query prints one line per object: kind, name, properties. The lines of both sides are
 //! compared as multisets, so a changed property shows up once for each side.
 
+use std::collections::BTreeMap;
+
 use anyhow::Result;
 
 use super::{Comparison, Difference, Side, both, multiset_diff, session};
 use crate::cluster::quote_literal;
 
-/// Compares properties, sequences, large objects and settings.
+/// Compares properties, sequences, large objects and settings; returns how many objects of each
+/// kind the source has, and what differs.
 ///
 /// # Errors
 /// When a side cannot be read.
-pub(super) fn diff(comparison: &Comparison) -> Result<Vec<Difference>> {
+pub(super) fn diff(comparison: &Comparison) -> Result<(BTreeMap<String, usize>, Vec<Difference>)> {
     let (source, target) = both(|side| {
         let script = script(comparison, side);
         session::all_lines(comparison.uri(side), &script)
     })?;
-    Ok(multiset_diff(source, target))
+    let mut kinds = BTreeMap::new();
+    for line in &source {
+        let kind = line.split('\t').next().unwrap_or_default();
+        *kinds.entry(kind.to_owned()).or_default() += 1;
+    }
+    Ok((kinds, multiset_diff(source, target)))
 }
 
 /// All queries, with the schemas left out and the side's index condition filled in.
@@ -48,7 +56,10 @@ const QUERIES: [&str; 8] =
 /// Persistence, access method, replica identity, population and row security of relations.
 const RELATIONS: &str = "
 copy (
-  select 'relation', n.nspname || '.' || c.relname, 'kind ' || c.relkind::text,
+  select case c.relkind when 'r' then 'table' when 'p' then 'partitioned table'
+                        when 'v' then 'view' when 'm' then 'materialized view'
+                        when 'f' then 'foreign table' else 'sequence definition' end,
+         n.nspname || '.' || c.relname,
          'persistence ' || c.relpersistence::text, 'access method ' || coalesce(m.amname, ''),
          'replica identity ' || c.relreplident::text, 'populated ' || c.relispopulated,
          'row security ' || c.relrowsecurity || c.relforcerowsecurity

@@ -29,20 +29,22 @@ const WHOLE: [&str; 9] = [
     "EVENT TRIGGER",
 ];
 
-/// Compares definitions.
+/// Compares definitions; returns the number of the source's statements, and what differs.
 ///
 /// # Errors
 /// When no installed `pg_dump` can read both servers, or it fails.
-pub(super) fn diff(comparison: &Comparison) -> Result<Vec<Difference>> {
+pub(super) fn diff(comparison: &Comparison) -> Result<(usize, Vec<Difference>)> {
     let (source_version, target_version) = both(|side| session::version_num(comparison.uri(side)))?;
     let tools = pg_dump_for(source_version.max(target_version))?;
     let (source, target) = both(|side| dump(comparison, comparison.uri(side), &tools))?;
-    let differences = multiset_diff(statements(&source), statements(&target));
+    let (of_source, of_target) = (statements(&source), statements(&target));
+    let count = of_source.len();
+    let differences = multiset_diff(of_source, of_target.clone());
     if differences.is_empty() || source_version / 10_000 == target_version / 10_000 {
-        return Ok(differences);
+        return Ok((count, differences));
     }
     let source = in_words_of_target(comparison, &source, &tools)?;
-    Ok(multiset_diff(statements(&source), statements(&target)))
+    Ok((count, multiset_diff(statements(&source), of_target)))
 }
 
 /// Loads a dump into a scratch database of the target's server and dumps it again from there.
