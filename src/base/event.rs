@@ -7,11 +7,13 @@ use super::counters::JobCounters;
 use super::summary::Step;
 
 /// Identity of a job inside one plan, stable for one run.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
 pub struct JobId(pub u32);
 
 /// What kind of work a job is, for grouping on the display.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 pub enum JobClass {
     /// COPY of a table or a part of one.
     Copy,

@@ -1,0 +1,91 @@
+//! The outcome of filtering: what is left out.
+
+use std::collections::HashSet;
+
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::model::Oid;
+
+/// What the filters leave out; everything else is kept.
+///
+/// Objects are identified by their identifier on the source, never by name alone (T-22).
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Selection {
+    /// Schemas that are left out with all they hold.
+    pub(super) schemas: HashSet<Oid>,
+    /// Tables, materialized views and foreign tables that are left out.
+    pub(super) tables: HashSet<Oid>,
+    /// Tables whose rows are left out, materialized views that are not refreshed.
+    pub(super) data: HashSet<Oid>,
+    /// Indexes that are left out.
+    pub(super) indexes: HashSet<Oid>,
+    /// Constraints that are left out.
+    pub(super) constraints: HashSet<Oid>,
+    /// Sequences that are left out.
+    pub(super) sequences: HashSet<Oid>,
+    /// Extensions that are left out, by name.
+    pub(super) extensions: HashSet<String>,
+    /// What is left out and why, in the order of the catalog.
+    pub(super) dropped: Vec<Dropped>,
+}
+
+/// Something that is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dropped {
+    /// The object as people name it: `table public.orders`.
+    pub object: String,
+    /// Why: the rule, or the object it depends on.
+    pub reason: String,
+}
+
+impl Selection {
+    /// Nothing is left out.
+    pub fn everything() -> Self {
+        Self::default()
+    }
+
+    /// Nothing is left out.
+    pub fn is_everything(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// The schema itself is kept.
+    pub fn keeps_schema(&self, oid: Oid) -> bool {
+        !self.schemas.contains(&oid)
+    }
+
+    /// The table, materialized view or foreign table is kept.
+    pub fn keeps_table(&self, oid: Oid) -> bool {
+        !self.tables.contains(&oid)
+    }
+
+    /// The table is kept and its rows are copied; for a materialized view: it is refreshed.
+    pub fn copies_data(&self, oid: Oid) -> bool {
+        self.keeps_table(oid) && !self.data.contains(&oid)
+    }
+
+    /// The index is kept.
+    pub fn keeps_index(&self, oid: Oid) -> bool {
+        !self.indexes.contains(&oid)
+    }
+
+    /// The constraint is kept.
+    pub fn keeps_constraint(&self, oid: Oid) -> bool {
+        !self.constraints.contains(&oid)
+    }
+
+    /// The sequence is kept.
+    pub fn keeps_sequence(&self, oid: Oid) -> bool {
+        !self.sequences.contains(&oid)
+    }
+
+    /// The extension is kept.
+    pub fn keeps_extension(&self, name: &str) -> bool {
+        !self.extensions.contains(name)
+    }
+
+    /// What is left out and why.
+    pub fn dropped(&self) -> &[Dropped] {
+        &self.dropped
+    }
+}
