@@ -4,4 +4,7 @@ pub mod counters;
 pub mod error;
 pub mod event;
 pub mod ident;
+pub mod log;
+pub mod stop;
 pub mod summary;
+pub mod units;

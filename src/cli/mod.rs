@@ -1,1 +1,127 @@
-//! Placeholder documentation: replaced by the module's owner.
+//! The program: reads the command line, resolves settings, starts logging and the display, runs a
+//! command, turns its result into an exit code.
+//!
+//! ```text
+//! argv ─► args ─┐
+//!               ├─► settings ─► command ─► outcome ─► report ─► exit code
+//! environment ──┘      │           ▲ │
+//!                  logging   signals └ events ─► report
+//! ```
+//!
+//! Only this floor reads the command line and the environment and ends the process (A4).
+
+pub mod args;
+mod clone;
+mod connection;
+pub mod environment;
+pub mod exit;
+pub mod logging;
+mod program;
+pub mod settings;
+pub mod signals;
+pub mod usage;
+pub mod variables;
+pub mod version;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+
+use args::{Cli, Command, CommonArgs, CopyCommand};
+use environment::ProcessEnvironment;
+use exit::Exit;
+use program::Program;
+use usage::Reply;
+
+use crate::report;
+
+/// Runs the program with this process's command line and environment.
+pub fn main() -> ExitCode {
+    let arguments: Vec<OsString> = std::env::args_os().collect();
+    run(&arguments, ProcessEnvironment::collect()).into()
+}
+
+/// Runs the program.
+fn run(arguments: &[OsString], environment: ProcessEnvironment) -> Exit {
+    let root = args::command();
+    let parsed = root
+        .clone()
+        .try_get_matches_from(arguments)
+        .and_then(|matches| Cli::from_arg_matches(&matches));
+    match parsed {
+        Err(error) => answer(usage::reply(&error, arguments, &root)),
+        Ok(cli) => dispatch(cli, environment, &root),
+    }
+}
+
+/// Runs the command that was asked for.
+fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> Exit {
+    let Cli { common, json, command } = cli;
+    let start = |own: &[&CommonArgs]| {
+        let all: Vec<&CommonArgs> = std::iter::once(&common).chain(own.iter().copied()).collect();
+        Program::start(&all, json, environment)
+    };
+    let result = match command {
+        None => return answer(Reply::Wrong(usage::expected_command(&[], root))),
+        Some(Command::Help(help)) => return print_help(&help.path, root),
+        Some(Command::Version(version)) => {
+            let json = json || version.json;
+            return print(&if json { version::json() } else { version::text() });
+        }
+        Some(Command::Clone(args) | Command::Fork(args)) => {
+            start(&[&args.common]).and_then(|program| clone::run(&args, &program))
+        }
+        Some(Command::Copy(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["copy"], root))),
+            Some(CopyCommand::Db(args)) => start(&[&group.common, &args.common])
+                .and_then(|program| clone::run(&args, &program)),
+        },
+        Some(Command::Ping(args)) => {
+            start(&[&args.common]).and_then(|program| program::ping(&args, &program))
+        }
+    };
+    result.unwrap_or_else(|error| {
+        program::show_error(&error);
+        Exit::of_error(&error)
+    })
+}
+
+/// Prints the command tree, or the usage of the command that `path` names.
+fn print_help(path: &[String], root: &clap::Command) -> Exit {
+    if path.is_empty() {
+        return print(&usage::tree(root));
+    }
+    let words: Vec<&str> = path.iter().map(String::as_str).collect();
+    let command = usage::find(root, &words);
+    match usage::path(command).split(' ').count() == words.len() + 1 {
+        true => print(&usage::usage(command)),
+        false => answer(Reply::Wrong(usage::unknown_command(&words, root))),
+    }
+}
+
+/// Writes an answer where it belongs.
+fn answer(reply: Reply) -> Exit {
+    match reply {
+        Reply::Usage(text) => {
+            report::Terminal::stderr().write_line(&text);
+            Exit::Success
+        }
+        Reply::Version => print(&version::text()),
+        Reply::Wrong(text) => {
+            report::Terminal::stderr().write_line(&text);
+            Exit::BadArguments
+        }
+    }
+}
+
+/// Writes a result to standard output; a closed pipe is the reader's choice, not an error.
+fn print(text: &str) -> Exit {
+    match report::print(text) {
+        Ok(()) => Exit::Success,
+        Err(error) => {
+            program::show_error(&error);
+            Exit::Failure
+        }
+    }
+}

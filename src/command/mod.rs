@@ -1,1 +1,4 @@
-//! Placeholder documentation: replaced by the module's owner.
+//! Use cases, one per file. Each takes resolved settings and returns what happened; none prints.
+
+pub mod clone;
+pub mod ping;

@@ -39,8 +39,20 @@ pub struct CloneConfig {
     pub snapshot: Option<String>,
     /// Print the plan and stop.
     pub dry_run: bool,
+    /// How the plan is printed.
+    pub plan_format: PlanFormat,
     /// Text forms of filters, paths and switches that a resumed run must repeat; see `run identity`.
     pub client_tools: ClientTools,
+}
+
+/// How `--dry-run` prints the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum PlanFormat {
+    /// For people.
+    #[default]
+    Text,
+    /// `--json`: for programs.
+    Json,
 }
 
 /// Where to look for `pg_dump` and `pg_restore`.

@@ -3,4 +3,7 @@
 
 pub mod clone;
 
-pub use clone::{CloneConfig, CopyFormat, Jobs, Resume, SchemaOptions, Skip, Split};
+pub use clone::{
+    ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
+    SplitThreshold,
+};

@@ -1,0 +1,130 @@
+//! The command line as clap sees it: one file per command group, no default and no environment.
+//!
+//! Values are typed here so that a bad option argument is a usage error; which of option, variable
+//! and default wins is decided in `cli::settings`.
+//!
+//! To add a command: its file here, its variant below, its arm in `cli::run`.
+
+mod clone;
+mod common;
+mod ping;
+
+use clap::{Args, CommandFactory, Parser, Subcommand};
+
+pub use clone::{CloneArgs, CopyFormatArg};
+pub use common::{CommonArgs, ConnectionArgs};
+pub use ping::PingArgs;
+
+use super::variables;
+
+/// Width of usage texts, in columns. Fixed, so that the reference under `docs/` can be compared.
+const USAGE_COLUMNS: usize = 100;
+
+/// Moves a PostgreSQL database to another server
+#[derive(Debug, Parser)]
+#[command(
+    name = "pgcopydb",
+    version,
+    disable_help_flag = true,
+    disable_version_flag = true,
+    disable_help_subcommand = true,
+    propagate_version = true,
+    infer_long_args = true,
+    args_override_self = true,
+    term_width = USAGE_COLUMNS
+)]
+pub struct Cli {
+    /// Options in front of the command.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// JSON output for commands that support it
+    #[arg(short = 'J', long)]
+    pub json: bool,
+    /// The command.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Clone an entire database from source to target
+    #[command(override_usage = "pgcopydb clone --source URI --target URI [options]")]
+    Clone(Box<CloneArgs>),
+    /// Clone an entire database from source to target (same as clone)
+    #[command(override_usage = "pgcopydb fork --source URI --target URI [options]")]
+    Fork(Box<CloneArgs>),
+    /// Copy database objects
+    Copy(CopyGroup),
+    /// Connect to both databases and say so
+    #[command(override_usage = "pgcopydb ping --source URI --target URI [options]")]
+    Ping(PingArgs),
+    /// Print the version
+    #[command(override_usage = "pgcopydb version [--json]")]
+    Version(VersionArgs),
+    /// Print the tree of commands, or the usage of one
+    #[command(override_usage = "pgcopydb help [command ...]")]
+    Help(HelpArgs),
+}
+
+/// `pgcopydb copy`.
+#[derive(Debug, Args)]
+pub struct CopyGroup {
+    /// Options in front of the sub-command.
+    #[command(flatten)]
+    pub common: CommonArgs,
+    /// The sub-command.
+    #[command(subcommand)]
+    pub command: Option<CopyCommand>,
+}
+
+/// Sub-commands of `pgcopydb copy`.
+#[derive(Debug, Subcommand)]
+pub enum CopyCommand {
+    /// Copy an entire database from source to target (same as clone)
+    #[command(override_usage = "pgcopydb copy db --source URI --target URI [options]")]
+    Db(Box<CloneArgs>),
+}
+
+/// Options of `version`.
+#[derive(Debug, Args)]
+pub struct VersionArgs {
+    /// Print a JSON object
+    #[arg(short = 'J', long)]
+    pub json: bool,
+    /// The options that every command has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Arguments of `help`.
+#[derive(Debug, Args)]
+pub struct HelpArgs {
+    /// Command to explain, for example `copy db`
+    #[arg(value_name = "command")]
+    pub path: Vec<String>,
+    /// The options that every command has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// The complete command tree, with usage templates and variables written into the help texts.
+pub fn command() -> clap::Command {
+    let mut root = dress(Cli::command());
+    root.build();
+    root
+}
+
+/// Applies the template (options only, `usage` writes what stands above) and variable names to a command and everything below it.
+fn dress(command: clap::Command) -> clap::Command {
+    let command = command.help_template("{all-args}").mut_args(|arg| {
+        match arg.get_long().and_then(variables::of_option) {
+            None => arg,
+            Some(variable) => {
+                let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+                arg.help(format!("{help} [env: {variable}]"))
+            }
+        }
+    });
+    command.mut_subcommands(dress)
+}

@@ -1,0 +1,79 @@
+//! What every command that does work has: environment, terminal, logging, a runtime.
+
+use std::sync::Arc;
+
+use tokio::runtime::Runtime;
+
+use super::args::{CommonArgs, PingArgs};
+use super::environment::ProcessEnvironment;
+use super::exit::Exit;
+use super::logging::{self, LogSettings, Severity};
+use super::settings::{self, Connections};
+use super::version::VERSION;
+use crate::base::error::{Error, Result};
+use crate::command;
+use crate::report::{self, Terminal};
+
+/// Fewest worker threads: one may be busy in a long computation while the other serves sockets.
+const WORKER_THREADS_MIN: usize = 2;
+
+/// The running program.
+#[derive(Debug)]
+pub(super) struct Program {
+    /// Variables and paths.
+    pub(super) environment: ProcessEnvironment,
+    /// `--json` in front of the command.
+    pub(super) json: bool,
+    /// Standard error.
+    pub(super) terminal: Arc<Terminal>,
+}
+
+impl Program {
+    /// Starts logging and announces the program.
+    ///
+    /// # Errors
+    /// Class `Config` for a malformed logging variable.
+    pub(super) fn start(
+        common: &[&CommonArgs],
+        json: bool,
+        environment: ProcessEnvironment,
+    ) -> Result<Self> {
+        let terminal = Arc::new(Terminal::stderr());
+        let settings = LogSettings::resolve(Severity::threshold(common), &environment)?;
+        logging::start(settings, Arc::clone(&terminal))?;
+        let program = environment.program();
+        tracing::info!("running pgcopydb {VERSION} from \"{}\"", program.display());
+        Ok(Self { environment, json, terminal })
+    }
+
+    /// Creates the runtime that carries a command.
+    pub(super) fn runtime() -> Result<Runtime> {
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(cores.max(WORKER_THREADS_MIN))
+            .enable_all()
+            .build()
+            .map_err(|error| Error::internal(format!("could not start the runtime: {error}")))
+    }
+}
+
+/// Shows an error once: in the log, or plainly when there is no log yet.
+pub(super) fn show_error(error: &Error) {
+    if tracing::dispatcher::has_been_set() {
+        report::error::log(error);
+    } else {
+        let text = report::error::text(error);
+        Terminal::stderr().write_line(&format!("pgcopydb: {text}\n"));
+    }
+}
+
+/// Runs `ping`.
+pub(super) fn ping(args: &PingArgs, program: &Program) -> Result<Exit> {
+    let Connections { source, target } =
+        settings::resolve_connections(&args.connections, &program.environment)?;
+    let failures = Program::runtime()?.block_on(command::ping::run(&source, &target));
+    for failure in &failures {
+        show_error(failure);
+    }
+    Ok(if failures.is_empty() { Exit::Success } else { Exit::Failure })
+}

@@ -1,0 +1,392 @@
+//! Options, variables and defaults become settings: the only place where precedence is decided.
+//!
+//! An option wins over its variable, a variable over the default. A malformed variable is an error
+//! even when the option is given. Every setting remembers where it came from, for
+//! `--show-settings`.
+
+use std::fmt::Display;
+use std::path::PathBuf;
+
+use super::args::{CloneArgs, ConnectionArgs, CopyFormatArg};
+use super::connection::{describe_connection, parse_connection};
+use super::environment::ProcessEnvironment;
+use super::variables;
+use crate::base::error::{Error, Result};
+use crate::base::units::{ByteSize, JobCount, ValueError, parse_boolean, parse_positive};
+use crate::config::{
+    ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
+    SplitThreshold,
+};
+use crate::connect::conninfo::ConnInfo;
+
+/// Workers per kind unless said otherwise.
+const JOBS_DEFAULT: &str = "4";
+
+/// Where a setting came from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Origin {
+    /// The command line.
+    Option,
+    /// An environment variable.
+    Variable(&'static str),
+    /// Neither.
+    Default,
+}
+
+impl Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Option => f.write_str("option"),
+            Self::Variable(name) => f.write_str(name),
+            Self::Default => f.write_str("default"),
+        }
+    }
+}
+
+/// One resolved setting as it may be shown: never with a secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ShownSetting {
+    /// Long option without its dashes.
+    pub name: &'static str,
+    /// The value as the option would take it.
+    pub value: String,
+    /// Where it came from.
+    pub origin: Origin,
+}
+
+/// Settings of `clone` and where each came from.
+#[derive(Debug)]
+pub struct ResolvedClone {
+    /// The settings.
+    pub config: CloneConfig,
+    /// All of them as text, in the order of the usage text.
+    pub shown: Vec<ShownSetting>,
+}
+
+/// The two ends, resolved.
+#[derive(Debug, Clone)]
+pub struct Connections {
+    /// The source.
+    pub source: ConnInfo,
+    /// The target.
+    pub target: ConnInfo,
+}
+
+/// Resolves the settings of `clone`. `root_json` is `--json` in front of the command.
+///
+/// # Errors
+/// Class `Config`: a malformed variable, a connection that is missing or malformed, a filter file
+/// that does not exist, options that contradict each other.
+pub fn resolve_clone(
+    args: &CloneArgs,
+    root_json: bool,
+    environment: &ProcessEnvironment,
+) -> Result<ResolvedClone> {
+    let mut resolver = Resolver { environment, shown: Vec::new() };
+    let connections = resolver.connections(&args.connections)?;
+    let directory = resolver.directory(args.run.dir.as_ref());
+    let resume = resolver.resume(args.run.resume, args.run.restart)?;
+    let not_consistent = resolver.flag("not-consistent", args.run.not_consistent)?;
+    let snapshot =
+        resolver.optional("snapshot", args.run.snapshot.clone(), |text| Ok(text.to_owned()))?;
+    if not_consistent && snapshot.is_some() {
+        return Err(contradiction("--not-consistent", "--snapshot"));
+    }
+    let fail_fast = resolver.flag("fail-fast", args.run.fail_fast)?;
+    let jobs = resolver.jobs(args)?;
+    let split = resolver.split(args)?;
+    let copy_format = resolver.copy_format(args)?;
+    let filters = resolver.filters(args.selection.filters.as_ref())?;
+    let roles = resolver.flag("roles", args.selection.roles)?;
+    let no_role_passwords = resolver.flag("no-role-passwords", args.selection.no_role_passwords)?;
+    let skip = resolver.skip(args)?;
+    let schema = resolver.schema(args)?;
+    let json = args.run.json || root_json;
+    let config = CloneConfig {
+        source: connections.source,
+        target: connections.target,
+        directory,
+        jobs,
+        split,
+        copy_format,
+        skip,
+        schema,
+        roles,
+        no_role_passwords,
+        filters,
+        requirements: None,
+        fail_fast,
+        resume,
+        not_consistent,
+        snapshot,
+        dry_run: args.run.dry_run,
+        plan_format: if json { PlanFormat::Json } else { PlanFormat::Text },
+        client_tools: ClientTools {
+            pg_config: environment.path(variables::PG_CONFIG),
+            path: environment.paths(variables::PATH),
+        },
+    };
+    Ok(ResolvedClone { config, shown: resolver.shown })
+}
+
+/// Resolves the two ends alone.
+///
+/// # Errors
+/// Class `Config`, as for [`resolve_clone`].
+pub fn resolve_connections(
+    args: &ConnectionArgs,
+    environment: &ProcessEnvironment,
+) -> Result<Connections> {
+    Resolver { environment, shown: Vec::new() }.connections(args)
+}
+
+/// Applies precedence and writes down what it decided.
+struct Resolver<'a> {
+    environment: &'a ProcessEnvironment,
+    shown: Vec<ShownSetting>,
+}
+
+impl Resolver<'_> {
+    /// A setting without a default.
+    fn optional<T: Display>(
+        &mut self,
+        option: &'static str,
+        given: Option<T>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
+    ) -> Result<Option<T>> {
+        let (value, origin) = self.pick(option, given, parse)?;
+        let text = value.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+        self.show(option, text, origin);
+        Ok(value)
+    }
+
+    /// A setting with a default.
+    fn value<T: Display>(
+        &mut self,
+        option: &'static str,
+        given: Option<T>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
+        default: T,
+    ) -> Result<T> {
+        let (value, origin) = self.pick(option, given, parse)?;
+        let value = value.unwrap_or(default);
+        self.show(option, value.to_string(), origin);
+        Ok(value)
+    }
+
+    /// A switch; it can be turned on by its option and on or off by its variable.
+    fn flag(&mut self, option: &'static str, given: bool) -> Result<bool> {
+        let (value, origin) = self.pick(option, given.then_some(true), parse_boolean)?;
+        let value = value.unwrap_or_default();
+        self.show(option, if value { "on" } else { "off" }.to_owned(), origin);
+        Ok(value)
+    }
+
+    /// Option over variable. The variable is read in any case, so that a malformed one is found.
+    fn pick<T>(
+        &self,
+        option: &'static str,
+        given: Option<T>,
+        parse: impl Fn(&str) -> Result<T, ValueError>,
+    ) -> Result<(Option<T>, Origin)> {
+        let from_variable = match variables::of_option(option) {
+            None => None,
+            Some(name) => self
+                .environment
+                .text(name)?
+                .map(|text| {
+                    parse(text).map(|value| (value, name)).map_err(|error| {
+                        Error::config(format!("environment variable {name}: {error}"))
+                    })
+                })
+                .transpose()?,
+        };
+        Ok(match (given, from_variable) {
+            (Some(value), _) => (Some(value), Origin::Option),
+            (None, Some((value, name))) => (Some(value), Origin::Variable(name)),
+            (None, None) => (None, Origin::Default),
+        })
+    }
+
+    /// Writes a setting down.
+    fn show(&mut self, name: &'static str, value: String, origin: Origin) {
+        self.shown.push(ShownSetting { name, value, origin });
+    }
+
+    /// Both connections.
+    fn connections(&mut self, args: &ConnectionArgs) -> Result<Connections> {
+        let source = self.connection("source", args.source.as_ref())?;
+        let target = self.connection("target", args.target.as_ref())?;
+        match (source, target) {
+            (Some(source), Some(target)) => Ok(Connections { source, target }),
+            (source, target) => {
+                let missing = match (source, target) {
+                    (None, None) => "both are missing",
+                    (None, _) => "--source is missing",
+                    _ => "--target is missing",
+                };
+                Err(Error::config(format!(
+                    "options --source and --target are mandatory: {missing}"
+                ))
+                .hint("Give the options or set PGCOPYDB_SOURCE_PGURI and PGCOPYDB_TARGET_PGURI."))
+            }
+        }
+    }
+
+    /// One connection, if it is given. The text itself is never part of a message.
+    fn connection(
+        &mut self,
+        option: &'static str,
+        given: Option<&String>,
+    ) -> Result<Option<ConnInfo>> {
+        let mut found = None;
+        if let Some(name) = variables::of_option(option)
+            && let Some(text) = self.environment.text(name)?
+        {
+            let info = parse_connection(text, self.environment).map_err(|reason| {
+                Error::config(format!("environment variable {name}: {reason}"))
+            })?;
+            found = Some((info, Origin::Variable(name)));
+        }
+        if let Some(text) = given {
+            let info = parse_connection(text, self.environment)
+                .map_err(|reason| Error::config(format!("option --{option}: {reason}")))?;
+            found = Some((info, Origin::Option));
+        }
+        Ok(found.map(|(info, origin)| {
+            self.show(option, describe_connection(&info), origin);
+            info
+        }))
+    }
+
+    /// `--dir`.
+    fn directory(&mut self, given: Option<&PathBuf>) -> PathBuf {
+        let (directory, origin) = match (given, self.environment.path(variables::TMPDIR)) {
+            (Some(path), _) => (path.clone(), Origin::Option),
+            (None, Some(base)) => (base.join("pgcopydb"), Origin::Variable(variables::TMPDIR)),
+            (None, None) => (PathBuf::from("/tmp/pgcopydb"), Origin::Default),
+        };
+        self.show("dir", directory.display().to_string(), origin);
+        directory
+    }
+
+    /// `--resume` and `--restart`.
+    fn resume(&mut self, resume: bool, restart: bool) -> Result<Resume> {
+        let resume = self.flag("resume", resume)?;
+        let restart = self.flag("restart", restart)?;
+        match (resume, restart) {
+            (true, true) => Err(contradiction("--resume", "--restart").hint(
+                "Leave both out to continue an earlier run, or give --restart alone to start over.",
+            )),
+            (true, false) => Ok(Resume::Resume),
+            (false, true) => Ok(Resume::Restart),
+            (false, false) => Ok(Resume::Auto),
+        }
+    }
+
+    /// Workers of every kind.
+    fn jobs(&mut self, args: &CloneArgs) -> Result<Jobs> {
+        let default: JobCount = JOBS_DEFAULT
+            .parse()
+            .map_err(|error| Error::internal(format!("default job count: {error}")))?;
+        let given = &args.concurrency;
+        let table = self.value("table-jobs", given.table_jobs, str::parse, default)?;
+        let index = self.value("index-jobs", given.index_jobs, str::parse, default)?;
+        let restore = self.value("restore-jobs", given.restore_jobs, str::parse, index)?;
+        let large_objects =
+            self.value("large-objects-jobs", given.large_objects_jobs, str::parse, default)?;
+        Ok(Jobs {
+            table: table.get(),
+            index: index.get(),
+            restore: restore.get(),
+            large_objects: large_objects.get(),
+        })
+    }
+
+    /// How tables are split.
+    fn split(&mut self, args: &CloneArgs) -> Result<Split> {
+        const THRESHOLD: &str = "split-tables-larger-than";
+        let given = &args.concurrency;
+        let (size, origin): (Option<ByteSize>, _) =
+            self.pick(THRESHOLD, given.split_tables_larger_than, str::parse)?;
+        let (threshold, text) = match size {
+            None => (SplitThreshold::Auto, "auto".to_owned()),
+            Some(ByteSize(0)) => (SplitThreshold::Never, "0".to_owned()),
+            Some(size) => (SplitThreshold::Bytes(size.0), size.to_string()),
+        };
+        self.show(THRESHOLD, text, origin);
+        Ok(Split {
+            threshold,
+            parts_max: self.optional("split-max-parts", given.split_max_parts, parse_positive)?,
+            skip_ctid: self.flag("skip-split-by-ctid", given.skip_split_by_ctid)?,
+            estimate_sizes: self.flag("estimate-table-sizes", given.estimate_table_sizes)?,
+        })
+    }
+
+    /// `--copy-format` and `--use-copy-binary`, which means auto (K1).
+    fn copy_format(&mut self, args: &CloneArgs) -> Result<CopyFormat> {
+        let given = args.concurrency.copy_format;
+        let use_binary = self.flag("use-copy-binary", args.concurrency.use_copy_binary)?;
+        if args.concurrency.use_copy_binary && given == Some(CopyFormatArg::Text) {
+            return Err(contradiction("--use-copy-binary", "--copy-format text"));
+        }
+        let (format, text) = match given {
+            Some(CopyFormatArg::Binary) => (CopyFormat::Binary, "binary"),
+            Some(CopyFormatArg::Text) => (CopyFormat::Text, "text"),
+            Some(CopyFormatArg::Auto) | None => (CopyFormat::Auto, "auto"),
+        };
+        let origin = match (given, use_binary) {
+            (None, false) => Origin::Default,
+            (None, true) => self.shown.last().map_or(Origin::Default, |setting| setting.origin),
+            (Some(_), _) => Origin::Option,
+        };
+        self.show("copy-format", text.to_owned(), origin);
+        Ok(format)
+    }
+
+    /// `--filters`: the file must exist.
+    fn filters(&mut self, given: Option<&PathBuf>) -> Result<Option<PathBuf>> {
+        let Some(path) = given else {
+            self.show("filters", "none".to_owned(), Origin::Default);
+            return Ok(None);
+        };
+        std::fs::metadata(path).map_err(|error| {
+            Error::config(format!("option --filters: file \"{}\": {error}", path.display()))
+        })?;
+        self.show("filters", path.display().to_string(), Origin::Option);
+        Ok(Some(path.clone()))
+    }
+
+    /// What is left out.
+    fn skip(&mut self, args: &CloneArgs) -> Result<Skip> {
+        let given = &args.selection;
+        let extensions = self.flag("skip-extensions", given.skip_extensions)?;
+        Ok(Skip {
+            large_objects: self.flag("skip-large-objects", given.skip_large_objects)?,
+            extensions,
+            extension_comments: self.flag("skip-ext-comments", given.skip_ext_comments)?
+                || extensions,
+            collations: self.flag("skip-collations", given.skip_collations)?,
+            vacuum: self.flag("skip-vacuum", given.skip_vacuum)?,
+            analyze: self.flag("skip-analyze", given.skip_analyze)?,
+            db_properties: self.flag("skip-db-properties", given.skip_db_properties)?,
+        })
+    }
+
+    /// How the schema is restored.
+    fn schema(&mut self, args: &CloneArgs) -> Result<SchemaOptions> {
+        let given = &args.schema;
+        Ok(SchemaOptions {
+            drop_if_exists: self.flag("drop-if-exists", given.drop_if_exists)?,
+            no_owner: self.flag("no-owner", given.no_owner)?,
+            no_acl: self.flag("no-acl", given.no_acl)?,
+            no_comments: self.flag("no-comments", given.no_comments)?,
+            no_tablespaces: self.flag("no-tablespaces", given.no_tablespaces)?,
+        })
+    }
+}
+
+/// Two options that cannot both be meant.
+fn contradiction(one: &str, other: &str) -> Error {
+    Error::config(format!("options {one} and {other} contradict each other"))
+}

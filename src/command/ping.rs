@@ -1,0 +1,24 @@
+//! `ping`: connects to both ends and says what answered.
+
+use crate::base::error::{Error, Result, Side};
+use crate::connect::client::Session;
+use crate::connect::conninfo::ConnInfo;
+
+/// Connects to both ends at once; returns what failed, source first.
+pub async fn run(source: &ConnInfo, target: &ConnInfo) -> Vec<Error> {
+    let (source, target) = tokio::join!(ping(Side::Source, source), ping(Side::Target, target));
+    [source, target].into_iter().filter_map(Result::err).collect()
+}
+
+/// Connects to one end.
+async fn ping(side: Side, info: &ConnInfo) -> Result<()> {
+    let session = Session::connect(side, info, "ping").await?;
+    let version = session.parameter("server_version").unwrap_or("unknown");
+    tracing::info!(
+        database = info.dbname,
+        user = info.user,
+        server_version = version,
+        "could connect to the {side} database"
+    );
+    Ok(())
+}
