@@ -6,5 +6,6 @@ pub mod event;
 pub mod ident;
 pub mod log;
 pub mod stop;
+pub mod ini;
 pub mod summary;
 pub mod units;

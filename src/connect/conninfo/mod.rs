@@ -1,10 +1,40 @@
 //! Connection strings as libpq defines them, resolved into a list of hosts to try.
+//!
+//! ```text
+//! key_value, uri ─► settings ◄─ service, environment      keyword: what exists
+//!                      │
+//!                   resolve ◄─ hosts, passfile
+//!                      ▼
+//!                   ConnInfo ─► redact: logs, children
+//! ```
+//!
+//! [`ConnInfo::parse`] is the way in. Nothing here reads the process environment: an [`Environment`]
+//! is given. No error and no text form holds a password.
 
+mod environment;
+mod error;
+mod hosts;
+mod key_value;
+mod keyword;
+mod passfile;
+mod redact;
+mod resolve;
+mod service;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod uri;
+
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+pub use environment::Environment;
+pub use error::{ConnInfoError, Origin, SyntaxProblem};
+pub use redact::ChildConnInfo;
+
 /// A resolved connection string: what libpq would connect with.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnInfo {
     /// Hosts to try, in order; never empty.
     pub hosts: Vec<HostSpec>,
@@ -15,9 +45,11 @@ pub struct ConnInfo {
     /// Password from the string, the environment or the service file. The passfile is consulted per
     /// host: see [`HostSpec::password`].
     pub password: Option<Secret>,
+    /// The password file, whether it exists or not; `None` without a home directory.
+    pub passfile: Option<PathBuf>,
     /// TLS settings.
     pub tls: TlsSettings,
-    /// Longest wait for one host; `None` waits as long as the system does.
+    /// Longest wait for one address of a host; `None` waits as long as the system does.
     pub connect_timeout: Option<Duration>,
     /// `application_name` of the string; ours is used when absent.
     pub application_name: Option<String>,
@@ -36,7 +68,7 @@ pub struct ConnInfo {
 }
 
 /// One host to try.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostSpec {
     /// Where it is.
     pub address: HostAddress,
@@ -76,14 +108,16 @@ impl Secret {
     }
 }
 
-impl std::fmt::Debug for Secret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret(***)")
     }
 }
 
 /// `sslmode`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+///
+/// Ordered from weak to strong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Default)]
 pub enum SslMode {
     /// Never.
     Disable,
@@ -100,6 +134,30 @@ pub enum SslMode {
     VerifyFull,
 }
 
+impl SslMode {
+    /// All values, from weak to strong.
+    pub(crate) const ALL: [Self; 6] =
+        [Self::Disable, Self::Allow, Self::Prefer, Self::Require, Self::VerifyCa, Self::VerifyFull];
+
+    /// The word that stands for it in a connection string.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Disable => "disable",
+            Self::Allow => "allow",
+            Self::Prefer => "prefer",
+            Self::Require => "require",
+            Self::VerifyCa => "verify-ca",
+            Self::VerifyFull => "verify-full",
+        }
+    }
+}
+
+impl fmt::Display for SslMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// Whether something is wanted: `channel_binding`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Policy {
@@ -113,7 +171,7 @@ pub enum Policy {
 }
 
 /// TLS settings of a connection string.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TlsSettings {
     /// `sslmode`.
     pub mode: SslMode,
@@ -153,6 +211,16 @@ pub enum TlsVersion {
     Tls13,
 }
 
+impl TlsVersion {
+    /// The word that stands for it in a connection string.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Tls12 => "TLSv1.2",
+            Self::Tls13 => "TLSv1.3",
+        }
+    }
+}
+
 /// `target_session_attrs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum TargetSessionAttrs {
@@ -171,8 +239,22 @@ pub enum TargetSessionAttrs {
     PreferStandby,
 }
 
+impl TargetSessionAttrs {
+    /// The word that stands for it in a connection string.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Any => "any",
+            Self::ReadWrite => "read-write",
+            Self::ReadOnly => "read-only",
+            Self::Primary => "primary",
+            Self::Standby => "standby",
+            Self::PreferStandby => "prefer-standby",
+        }
+    }
+}
+
 /// Socket options of a connection string.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SocketSettings {
     /// `keepalives`.
     pub keepalives: bool,
