@@ -25,6 +25,7 @@ pub mod config;
 pub mod connect;
 pub mod filter;
 pub mod job;
+pub mod ledger;
 pub mod local;
 pub mod plan;
 pub mod report;

@@ -1,1 +1,18 @@
-//! Placeholder documentation: replaced by the module's owner.
+//! Runs a plan: hands out jobs, keeps sessions, retries what is transient, stops in order.
+//!
+//! ```text
+//!  scheduler (pure) ◄── next / finished / failed ── dispatcher ── Event ──► report
+//!                                                      │ spawn
+//!                                                      ▼
+//!                                         runner: JobKind ─► job body
+//!                                                      │ take / put back
+//!                                                      ▼
+//!                                         pool: sessions of both ends
+//! ```
+//!
+//! Not overly generic: the plan is a small closed graph and the job kinds are a closed enum.
+//!
+//! How to add one more kind of job: a variant in `plan::JobKind`, a body in `job/`, an arm in
+//! the runner.
+
+pub mod pool;

@@ -9,6 +9,8 @@ pub enum Class {
     Transient,
     /// Try the same transaction again: deadlock, serialization failure, lock not available.
     Conflict,
+    /// The snapshot or the plan no longer holds: a new pass under a new snapshot can go on.
+    Stale,
     /// A privilege or a password is missing; trying again cannot help.
     Permission,
     /// The user's input must change.
@@ -38,6 +40,7 @@ pub(super) fn classify(kind: &ErrorKind) -> Class {
         ErrorKind::Authentication(_) => Class::Permission,
         ErrorKind::Config(_) | ErrorKind::Tool(_) | ErrorKind::State(_) => Class::Config,
         ErrorKind::Data(_) => Class::Data,
+        ErrorKind::Stale(_) => Class::Stale,
         ErrorKind::Unsupported(_) => Class::Unsupported,
         ErrorKind::Cancelled => Class::Cancelled,
         ErrorKind::Protocol(_)

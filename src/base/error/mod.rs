@@ -69,6 +69,8 @@ pub enum ErrorKind {
     },
     /// What arrived is not what was sent: row counts differ, a table was rewritten under the copy.
     Data(String),
+    /// What the plan was made from no longer holds: the snapshot is gone, a table was rewritten.
+    Stale(String),
     /// The work directory or the ledger on the target contradicts this run.
     State(String),
     /// A file could not be read or written.
@@ -132,6 +134,11 @@ impl Error {
     /// A contradiction between this run and what an earlier one left.
     pub fn state(message: impl Into<String>) -> Self {
         Self::new(Side::Local, ErrorKind::State(message.into()))
+    }
+
+    /// What the plan was made from no longer holds.
+    pub fn stale(side: Side, message: impl Into<String>) -> Self {
+        Self::new(side, ErrorKind::Stale(message.into()))
     }
 
     /// What arrived differs from what was sent.
@@ -234,6 +241,7 @@ impl fmt::Display for Error {
             | ErrorKind::Config(text)
             | ErrorKind::Tool(text)
             | ErrorKind::Data(text)
+            | ErrorKind::Stale(text)
             | ErrorKind::State(text)
             | ErrorKind::Unsupported(text) => f.write_str(text),
             ErrorKind::Child { program, status, .. } => write!(f, "{program} ended with {status}"),

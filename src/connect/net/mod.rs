@@ -1,9 +1,13 @@
 //! Sockets and TLS: from a host to a byte stream that a session can speak on.
 
+mod open;
+
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+pub use open::{OpenError, OpenFailure, TlsAttempt, attempts, open, ordered_hosts};
 
 /// Anything that carries the protocol: TCP, unix socket, TLS over TCP, an in-memory pipe in tests.
 pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -1,0 +1,218 @@
+//! The ledger: what is done, kept on the target in schema `pgcopydb`, written in the same
+//! transaction as the rows or the object it speaks of (K6).
+//!
+//! ```text
+//!  pgcopydb.run    one row: whose migration this is, how far its stages came
+//!  pgcopydb.part   one row per copied table or table part; the planned bounds of split tables
+//!  pgcopydb.object one row per index, constraint, large-object batch … that is done
+//! ```
+//!
+//! A crash between a commit and any bookkeeping elsewhere cannot lie: a row is here if and only if
+//! its effect is. The schema is removed at the end of a complete run.
+//!
+//! How to add one more kind of object: a letter in [`ObjectKind`], and [`object_sql`] appended to
+//! the transaction that makes the object.
+
+mod run;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::base::error::Result;
+use crate::connect::client::Session;
+
+pub use run::{RunRecord, Stage, create, lock, open, remove, set_stage, start_again};
+
+/// Name of the schema on the target.
+pub const SCHEMA: &str = "pgcopydb";
+
+/// Kinds of objects whose completion is recorded; the letter is stored.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ObjectKind {
+    /// An index, by the index's source oid.
+    Index,
+    /// A primary key, unique or exclusion constraint, by the constraint's source oid.
+    Constraint,
+    /// A foreign key that was added, validated or not.
+    ForeignKey,
+    /// A foreign key whose validation was tried; failed ones stay NOT VALID and are reported.
+    Validated,
+    /// VACUUM or ANALYZE of a table, by the table's source oid.
+    Vacuum,
+    /// A batch of large objects, by the last oid of the batch.
+    LargeObjects,
+    /// All sequences: oid 0.
+    Sequences,
+    /// Anything else that is done once per run: oid is a number private to `command`.
+    Step,
+}
+
+impl ObjectKind {
+    /// All kinds.
+    pub const ALL: [Self; 8] = [
+        Self::Index,
+        Self::Constraint,
+        Self::ForeignKey,
+        Self::Validated,
+        Self::Vacuum,
+        Self::LargeObjects,
+        Self::Sequences,
+        Self::Step,
+    ];
+
+    /// The letter in the ledger.
+    pub fn letter(self) -> char {
+        match self {
+            Self::Index => 'i',
+            Self::Constraint => 'c',
+            Self::ForeignKey => 'f',
+            Self::Validated => 'v',
+            Self::Vacuum => 'a',
+            Self::LargeObjects => 'l',
+            Self::Sequences => 's',
+            Self::Step => 'x',
+        }
+    }
+
+    /// The kind of a letter.
+    fn from_letter(letter: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| letter.chars().eq([kind.letter()]))
+    }
+}
+
+/// A copied table or table part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartRecord {
+    /// Source oid of the table.
+    pub relation: u32,
+    /// Which part, from 0.
+    pub part_index: u32,
+    /// In how many parts; 1 is the whole table.
+    pub part_count: u32,
+    /// File node that the copy read.
+    pub file_node: u32,
+    /// Rows that arrived.
+    pub rows: u64,
+    /// COPY payload bytes.
+    pub bytes: u64,
+    /// How long the copy took, in milliseconds.
+    pub duration_ms: u64,
+}
+
+/// The statement that records a copied part; to be run in the transaction that copied it.
+pub fn part_sql(part: &PartRecord) -> String {
+    format!(
+        "insert into pgcopydb.part (relation, part_index, part_count, file_node, rows, bytes, \
+         duration_ms) values ({}, {}, {}, {}, {}, {}, {})",
+        part.relation,
+        part.part_index,
+        part.part_count,
+        part.file_node,
+        part.rows,
+        part.bytes,
+        part.duration_ms
+    )
+}
+
+/// The statement that records a finished object; to be run in the transaction that made it.
+pub fn object_sql(kind: ObjectKind, oid: u32) -> String {
+    format!(
+        "insert into pgcopydb.object (kind, oid) values ('{}', {oid}) on conflict do nothing",
+        kind.letter()
+    )
+}
+
+/// The statement that forgets the parts of a table, for a table that is copied again from the
+/// start; to be run in the transaction that truncates it.
+pub fn forget_parts_sql(relation: u32) -> String {
+    format!("delete from pgcopydb.part where relation = {relation}")
+}
+
+/// The planned ranges of a split table, as text that only the plan understands.
+pub type SplitPlans = BTreeMap<u32, String>;
+
+/// What the ledger says is done.
+#[derive(Debug, Clone, Default)]
+pub struct Done {
+    /// Copied parts, by table and part number.
+    pub parts: BTreeMap<u32, Vec<PartRecord>>,
+    /// Finished objects.
+    pub objects: BTreeSet<(ObjectKind, u32)>,
+    /// Planned ranges of split tables.
+    pub splits: SplitPlans,
+}
+
+impl Done {
+    /// Whether an object is done.
+    pub fn has(&self, kind: ObjectKind, oid: u32) -> bool {
+        self.objects.contains(&(kind, oid))
+    }
+}
+
+/// Reads what is done.
+///
+/// # Errors
+/// Those of the queries.
+pub async fn read(session: &mut Session) -> Result<Done> {
+    let mut done = Done::default();
+    let sql = "select relation, part_index, part_count, file_node, rows, bytes, duration_ms \
+               from pgcopydb.part order by relation, part_index";
+    session
+        .query_each(sql, &[], |row| {
+            let part = PartRecord {
+                relation: row.parse(0)?,
+                part_index: row.parse(1)?,
+                part_count: row.parse(2)?,
+                file_node: row.parse(3)?,
+                rows: row.parse(4)?,
+                bytes: row.parse(5)?,
+                duration_ms: row.parse(6)?,
+            };
+            done.parts.entry(part.relation).or_default().push(part);
+            Ok(())
+        })
+        .await?;
+    session
+        .query_each("select kind::text, oid from pgcopydb.object", &[], |row| {
+            if let Some(kind) = ObjectKind::from_letter(row.text(0)?) {
+                done.objects.insert((kind, row.parse(1)?));
+            }
+            Ok(())
+        })
+        .await?;
+    session
+        .query_each("select relation, ranges from pgcopydb.split", &[], |row| {
+            done.splits.insert(row.parse(0)?, row.text(1)?.to_owned());
+            Ok(())
+        })
+        .await?;
+    Ok(done)
+}
+
+/// Records the planned ranges of split tables, so that a later run cuts them alike. A range that is
+/// already recorded stays.
+///
+/// # Errors
+/// Those of the statements.
+pub async fn record_splits(session: &mut Session, splits: &SplitPlans) -> Result<()> {
+    for (relation, ranges) in splits {
+        let sql = "insert into pgcopydb.split (relation, ranges) values ($1::bigint, $2) \
+                   on conflict (relation) do update set ranges = excluded.ranges";
+        session.query(sql, &[Some(&relation.to_string()), Some(ranges)]).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn letters_are_distinct_and_read_back() {
+        let letters: BTreeSet<char> = ObjectKind::ALL.iter().map(|kind| kind.letter()).collect();
+        assert_eq!(letters.len(), ObjectKind::ALL.len());
+        for kind in ObjectKind::ALL {
+            assert_eq!(ObjectKind::from_letter(&kind.letter().to_string()), Some(kind));
+        }
+        assert_eq!(ObjectKind::from_letter("ii"), None);
+    }
+}
