@@ -62,6 +62,7 @@ impl Exit {
             | ErrorKind::Protocol(_)
             | ErrorKind::Authentication(_)
             | ErrorKind::Data(_)
+            | ErrorKind::Stale(_)
             | ErrorKind::File { .. }
             | ErrorKind::Unsupported(_)
             | ErrorKind::Cancelled => {}

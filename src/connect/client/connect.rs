@@ -15,6 +15,7 @@ use super::io::server_error;
 use super::retry::Backoff;
 use super::{CancelHandle, Session};
 use crate::base::error::{Class, Error, ErrorKind, Result, Side};
+use crate::base::log::NOTICE;
 use crate::connect::conninfo::{ConnInfo, HostSpec, Policy, TargetSessionAttrs};
 use crate::connect::net::{self, OpenError, Stream, TlsAttempt};
 
@@ -244,7 +245,7 @@ async fn authenticate(
                 stream.flush().await.map_err(lost)?;
             }
             StartupAction::Notice(notice) => {
-                tracing::info!(target: "notice", "[{side}] {}: {}", notice.severity, notice.message);
+                tracing::info!(target: NOTICE, "[{side}] {}: {}", notice.severity, notice.message);
             }
             StartupAction::Done(done) => return Ok((*done, read)),
         }

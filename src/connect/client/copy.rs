@@ -10,6 +10,7 @@ use proto::frontend;
 use super::query::{StatementResult, Step};
 use super::{Rows, Session};
 use crate::base::error::{Error, Result};
+use crate::base::log::SQL;
 
 impl Session {
     /// Sends a simple query whose last or only unfinished statement is a COPY, and returns once the
@@ -21,7 +22,7 @@ impl Session {
     /// The first server error; the session is in step again. `Internal` when no statement was a
     /// COPY.
     pub async fn copy_start(&mut self, sql: &str) -> Result<Vec<StatementResult>> {
-        tracing::debug!(target: "sql", "[{} {}] {sql}", self.side, self.process_id());
+        tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
         frontend::query(sql, &mut self.write).map_err(|error| self.encode_error(&error))?;
         self.flush().await?;
         self.read_results(true).await

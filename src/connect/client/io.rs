@@ -12,6 +12,7 @@ use tokio::io::AsyncWrite;
 
 use super::Session;
 use crate::base::error::{Error, Result, ServerError};
+use crate::base::log::NOTICE;
 
 impl Session {
     /// Reads once from the socket into the read buffer; 0 bytes means the server closed the
@@ -163,7 +164,7 @@ impl Session {
         if notice.severity == "WARNING" {
             tracing::warn!("[{side} {pid}] {}", notice.message);
         } else {
-            tracing::info!(target: "notice", "[{side} {pid}] {}: {}", notice.severity, notice.message);
+            tracing::info!(target: NOTICE, "[{side} {pid}] {}: {}", notice.severity, notice.message);
         }
     }
 

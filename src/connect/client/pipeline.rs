@@ -6,6 +6,7 @@ use proto::frontend;
 use super::query::Step;
 use super::{Rows, Session};
 use crate::base::error::Result;
+use crate::base::log::SQL;
 
 /// One statement of a pipeline.
 #[derive(Debug, Clone)]
@@ -30,7 +31,7 @@ impl Session {
     /// The first server error; the session is in step again afterwards.
     pub async fn pipeline(&mut self, statements: &[PipelineStatement<'_>]) -> Result<Vec<Rows>> {
         for statement in statements {
-            tracing::debug!(target: "sql", "[{} {}] {}", self.side, self.process_id(), statement.sql);
+            tracing::debug!(target: SQL, "[{} {}] {}", self.side, self.process_id(), statement.sql);
             self.encode_statement(statement.sql, &statement.params, statement.binary)?;
         }
         frontend::sync(&mut self.write);

@@ -6,6 +6,7 @@ use proto::types::FormatCode;
 
 use super::{CommandResult, Row, Rows, Session};
 use crate::base::error::{Error, Result};
+use crate::base::log::SQL;
 
 /// What one statement of a simple query returned.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,7 +50,7 @@ impl Session {
 
     /// Like [`Session::execute`], with the rows of each statement.
     pub async fn simple_query(&mut self, sql: &str) -> Result<Vec<StatementResult>> {
-        tracing::debug!(target: "sql", "[{} {}] {sql}", self.side, self.process_id());
+        tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
         frontend::query(sql, &mut self.write).map_err(|error| self.encode_error(&error))?;
         self.flush().await?;
         let mut results = Vec::new();
@@ -91,7 +92,7 @@ impl Session {
         params: &[Option<&str>],
         mut row: impl FnMut(Row) -> Result<()> + Send,
     ) -> Result<()> {
-        tracing::debug!(target: "sql", "[{} {}] {sql}", self.side, self.process_id());
+        tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
         let values: Vec<Option<&[u8]>> =
             params.iter().map(|value| value.map(str::as_bytes)).collect();
         self.encode_statement(sql, &values, false)?;
