@@ -111,11 +111,8 @@ fn unsuitable(side: Side, session: &Session, wanted: TargetSessionAttrs) -> Erro
         TargetSessionAttrs::Primary => "in hot standby mode",
         _ => "not in hot standby mode",
     };
-    Error::new(
-        side,
-        ErrorKind::Unsupported(format!("server at {} is {text}", session.stream.peer)),
-    )
-    .hint("Change target_session_attrs, or name another host.")
+    Error::new(side, ErrorKind::Unsupported(format!("server at {} is {text}", session.stream.peer)))
+        .hint("Change target_session_attrs, or name another host.")
 }
 
 /// One error out of those of all hosts: the last one, with the number of the others.

@@ -121,7 +121,11 @@ impl Session {
     }
 
     /// Decodes the frame at the front.
-    pub(super) fn decode_front(&self, message_tag: u8, length: usize) -> Result<BackendMessage<'_>> {
+    pub(super) fn decode_front(
+        &self,
+        message_tag: u8,
+        length: usize,
+    ) -> Result<BackendMessage<'_>> {
         let frame = self.front(message_tag, length);
         backend::decode(frame.tag, frame.body)
             .map_err(|error| Error::protocol(self.side, error.to_string()))

@@ -19,10 +19,9 @@ impl Rows {
     pub fn one(&self) -> Result<&Row> {
         match self.rows.as_slice() {
             [row] => Ok(row),
-            rows => Err(Error::internal(format!(
-                "a query that yields one row returned {}",
-                rows.len()
-            ))),
+            rows => {
+                Err(Error::internal(format!("a query that yields one row returned {}", rows.len())))
+            }
         }
     }
 }

@@ -129,11 +129,7 @@ pub async fn copy_part(
 
 /// Opens the source's transaction, proves that the table is the one that the plan saw, and starts
 /// the COPY: one round trip.
-async fn start_source(
-    source: &mut Session,
-    part: &CopyPart,
-    snapshot: Option<&str>,
-) -> Result<()> {
+async fn start_source(source: &mut Session, part: &CopyPart, snapshot: Option<&str>) -> Result<()> {
     let import = snapshot.map_or_else(String::new, |id| {
         format!("set transaction snapshot {}; ", crate::base::ident::quote_literal(id))
     });
@@ -236,10 +232,7 @@ fn copied_rows(session: &Session, results: &[StatementResult]) -> Result<u64> {
         .find(|result| result.command.tag.starts_with("COPY "))
         .and_then(|result| result.command.rows)
         .ok_or_else(|| {
-            Error::new(
-                session.side(),
-                ErrorKind::Protocol("COPY ended without a row count".into()),
-            )
+            Error::new(session.side(), ErrorKind::Protocol("COPY ended without a row count".into()))
         })
 }
 

@@ -128,7 +128,8 @@ pub(super) async fn drop_source(source: &mut Session) {
 /// Brings a source whose COPY failed back in step.
 async fn settle_source(source: &mut Session) {
     // The error was taken already, ReadyForQuery is all that follows.
-    if !source.is_broken() && (source.copy_end().await.is_err() || source.execute("rollback").await.is_err())
+    if !source.is_broken()
+        && (source.copy_end().await.is_err() || source.execute("rollback").await.is_err())
     {
         source.abandon();
     }
@@ -288,7 +289,11 @@ enum Advance {
 }
 
 /// Reads from the source when there is room; `wanted` makes room first.
-fn poll_read(cx: &mut Context<'_>, source: &mut Session, wanted: Option<usize>) -> Result<Poll<()>> {
+fn poll_read(
+    cx: &mut Context<'_>,
+    source: &mut Session,
+    wanted: Option<usize>,
+) -> Result<Poll<()>> {
     if !source.has_room() {
         match wanted {
             Some(length) => source.make_room(length),
