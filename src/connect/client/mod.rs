@@ -24,6 +24,8 @@ mod query;
 pub mod retry;
 mod rows;
 
+pub mod settings;
+
 use std::collections::BTreeMap;
 
 use bytes::BytesMut;
