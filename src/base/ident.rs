@@ -57,6 +57,24 @@ pub fn quote_literal(value: &str) -> String {
     }
 }
 
+/// Text form of a one-dimensional array, for a bound parameter: every element quoted, so that any
+/// name is safe and the word `NULL` stays a word.
+pub fn array_literal<'a>(elements: impl IntoIterator<Item = &'a str>) -> String {
+    let mut literal = String::from("{");
+    for (index, element) in elements.into_iter().enumerate() {
+        literal.push_str(if index == 0 { "\"" } else { ",\"" });
+        for character in element.chars() {
+            if matches!(character, '"' | '\\') {
+                literal.push('\\');
+            }
+            literal.push(character);
+        }
+        literal.push('"');
+    }
+    literal.push('}');
+    literal
+}
+
 /// Quotes an identifier only when it is not a plain lower-case word. For messages, not for SQL:
 /// keywords are left bare.
 fn display_identifier(name: &str) -> String {
@@ -82,6 +100,13 @@ mod tests {
     fn literals_survive_backslashes_and_quotes() {
         assert_eq!(quote_literal("it's"), "'it''s'");
         assert_eq!(quote_literal("a\\b"), "E'a\\\\b'");
+    }
+
+    #[test]
+    fn array_elements_may_hold_anything() {
+        assert_eq!(array_literal([]), "{}");
+        assert_eq!(array_literal(["a", "NULL", ""]), r#"{"a","NULL",""}"#);
+        assert_eq!(array_literal(["q\"b\\c", "x,y}"]), r#"{"q\"b\\c","x,y}"}"#);
     }
 
     #[test]

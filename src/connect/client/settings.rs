@@ -208,10 +208,8 @@ fn settings(role: SessionRole, server: ServerTraits<'_>) -> Vec<(&'static str, S
     }
     if let SessionRole::TargetIndexer(maintenance) = role {
         settings.push(("maintenance_work_mem", format!("{}kB", maintenance.work_mem_kb)));
-        settings.push((
-            "max_parallel_maintenance_workers",
-            maintenance.parallel_workers.to_string(),
-        ));
+        settings
+            .push(("max_parallel_maintenance_workers", maintenance.parallel_workers.to_string()));
     }
     settings
 }
@@ -250,9 +248,8 @@ pub async fn pin(session: &mut Session, role: SessionRole) -> Result<Pinned> {
 
 /// `server_version_num` out of `server_version` ("15.20 (Debian 15.20-1)", "18beta1", "9.6.24").
 fn version_number(text: &str) -> u32 {
-    let mut numbers = text
-        .split(|c: char| !c.is_ascii_digit())
-        .map_while(|digits| digits.parse::<u32>().ok());
+    let mut numbers =
+        text.split(|c: char| !c.is_ascii_digit()).map_while(|digits| digits.parse::<u32>().ok());
     let major = numbers.next().unwrap_or(0);
     if major < 10 { major * 10_000 + numbers.next().unwrap_or(0) * 100 } else { major * 10_000 }
 }

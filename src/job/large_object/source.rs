@@ -1,0 +1,209 @@
+//! The reading side: which large objects there are, what they are like, and what they hold.
+
+use super::acl::{Grant, Party, default_grants};
+use super::{OidRange, array, signed};
+use crate::base::error::{Error, Result, Side};
+use crate::catalog::model::Oid;
+use crate::connect::client::{PipelineStatement, Row, Rows, Session};
+
+/// Cuts the identifiers into ranges.
+const RANGES_SQL: &str = include_str!("sql/ranges.sql");
+/// Measures objects; `READABLE` stands for the condition that our role may read one.
+const SIZES_SQL: &str = include_str!("sql/sizes.sql");
+/// Owner, privileges, comment.
+pub(super) const METADATA_SQL: &str = include_str!("sql/metadata.sql");
+/// Privileges one by one.
+pub(super) const GRANTS_SQL: &str = include_str!("sql/grants.sql");
+/// Reads contents.
+const READ_SQL: &str = include_str!("sql/read.sql");
+
+/// First version with `has_largeobject_privilege`.
+const VERSION_HAS_PRIVILEGE: u32 = 18;
+
+/// What a large object is like.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Description {
+    /// Identifier.
+    pub oid: Oid,
+    /// Owner's name.
+    pub owner: String,
+    /// Privileges, in the order in which they were granted.
+    pub grants: Vec<Grant>,
+    /// COMMENT ON LARGE OBJECT.
+    pub comment: Option<String>,
+    /// Bytes; `None` when our role may not read it (or where nobody asked).
+    pub size: Option<u64>,
+}
+
+/// A piece of a large object.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Chunk {
+    /// The object.
+    pub oid: Oid,
+    /// First byte.
+    pub offset: u64,
+    /// Bytes, at least one.
+    pub length: u64,
+    /// The object ends here.
+    pub last: bool,
+}
+
+/// Cuts the large objects that the session sees into ranges of so many.
+pub(super) async fn ranges(session: &mut Session, objects: u32) -> Result<Vec<OidRange>> {
+    let rows = session
+        .query(RANGES_SQL, &[Some(&objects.to_string())])
+        .await
+        .map_err(|error| error.during("list large objects"))?;
+    rows.rows.iter().map(|row| Ok(OidRange { first: row.parse(0)?, last: row.parse(1)? })).collect()
+}
+
+/// Describes the objects of a range, in one round trip after one that measures them.
+pub(super) async fn describe(session: &mut Session, range: OidRange) -> Result<Vec<Description>> {
+    let sizes_sql = SIZES_SQL.replace("READABLE", readable_condition(session));
+    let bounds = [range.first.to_string(), range.last.to_string()];
+    let params = [Some(bounds[0].as_str()), Some(bounds[1].as_str())];
+    let sizes = session
+        .query(&sizes_sql, &params)
+        .await
+        .map_err(|error| error.during(format!("measure large objects {}", label(range))))?;
+    let measured: Vec<(Oid, Option<u64>)> = sizes
+        .rows
+        .iter()
+        .map(|row| Ok((row.parse(0)?, row.parse_optional(1)?)))
+        .collect::<Result<_>>()?;
+    let oids = oid_array(measured.iter().map(|(oid, _)| *oid));
+    let statements = [METADATA_SQL, GRANTS_SQL].map(|sql| PipelineStatement {
+        sql,
+        params: vec![Some(oids.as_bytes())],
+        binary: false,
+    });
+    let results = session
+        .pipeline(&statements)
+        .await
+        .map_err(|error| error.during(format!("describe large objects {}", label(range))))?;
+    let [metadata, grants] = results.as_slice() else {
+        return Err(Error::internal("a pipeline of two statements gave another number of results"));
+    };
+    let mut described = descriptions(metadata, grants)?;
+    for object in &mut described {
+        let found = measured.binary_search_by_key(&object.oid, |(oid, _)| *oid);
+        object.size = found.ok().and_then(|index| measured.get(index)).and_then(|(_, size)| *size);
+    }
+    Ok(described)
+}
+
+/// Puts the rows of [`METADATA_SQL`] and [`GRANTS_SQL`] together.
+pub(super) fn descriptions(metadata: &Rows, grants: &Rows) -> Result<Vec<Description>> {
+    let mut described = Vec::with_capacity(metadata.rows.len());
+    for row in &metadata.rows {
+        described.push(Description {
+            oid: row.parse(0)?,
+            owner: row.text(1)?.to_owned(),
+            grants: if row.flag(2)? { default_grants() } else { Vec::new() },
+            comment: row.optional_text(3)?.map(str::to_owned),
+            size: None,
+        });
+    }
+    for row in &grants.rows {
+        let oid: Oid = row.parse(0)?;
+        let found = described.binary_search_by_key(&oid, |object| object.oid);
+        if let Some(object) = found.ok().and_then(|index| described.get_mut(index)) {
+            object.grants.push(grant(row)?);
+        }
+    }
+    Ok(described)
+}
+
+/// One row of [`GRANTS_SQL`].
+fn grant(row: &Row) -> Result<Grant> {
+    let role = |name: Option<&str>| match name {
+        Some(name) => Party::Role(name.to_owned()),
+        None => Party::Owner,
+    };
+    Ok(Grant {
+        grantor: role(row.optional_text(1)?),
+        grantee: if row.flag(3)? { Party::Public } else { role(row.optional_text(2)?) },
+        privilege: row.text(4)?.to_owned(),
+        grantable: row.flag(5)?,
+    })
+}
+
+/// Reads the chunks, in order.
+///
+/// # Errors
+/// `Data` when a chunk is shorter than the snapshot said.
+pub(super) async fn read(session: &mut Session, chunks: &[Chunk]) -> Result<Vec<Vec<u8>>> {
+    let oids = array::oids(chunks.iter().map(|chunk| chunk.oid));
+    let offsets: Vec<i64> =
+        chunks.iter().map(|chunk| signed(chunk.offset)).collect::<Result<_>>()?;
+    let lengths: Vec<i32> = chunks
+        .iter()
+        .map(|chunk| i32::try_from(chunk.length).map_err(|_| Error::internal("chunk too long")))
+        .collect::<Result<_>>()?;
+    let offsets = array::bigints(offsets.into_iter());
+    let lengths = array::integers(lengths.into_iter());
+    let statement = PipelineStatement {
+        sql: READ_SQL,
+        params: vec![Some(&oids), Some(&offsets), Some(&lengths)],
+        binary: true,
+    };
+    let results = session
+        .pipeline(std::slice::from_ref(&statement))
+        .await
+        .map_err(|error| error.during("read large objects"))?;
+    let rows = results.into_iter().next().unwrap_or_default().rows;
+    if rows.len() != chunks.len() {
+        return Err(Error::internal("chunks of large objects are missing from a result"));
+    }
+    chunks
+        .iter()
+        .zip(rows)
+        .map(|(chunk, row)| {
+            let contents = row.bytes(0).unwrap_or_default();
+            if u64::try_from(contents.len()) == Ok(chunk.length) {
+                Ok(contents.to_vec())
+            } else {
+                Err(Error::data(
+                    Side::Source,
+                    format!(
+                        "large object {}: expected {} bytes at offset {}, found {}",
+                        chunk.oid,
+                        chunk.length,
+                        chunk.offset,
+                        contents.len()
+                    ),
+                ))
+            }
+        })
+        .collect()
+}
+
+/// The SQL condition that our role may read large object `m`.
+///
+/// Before version 18 no function answers that, so the privileges are searched for one that our role
+/// can use. `lo_compat_privileges` turns all checks off.
+fn readable_condition(session: &Session) -> &'static str {
+    let version = session.parameter("server_version").unwrap_or_default();
+    let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+    if digits.parse::<u32>().unwrap_or(0) >= VERSION_HAS_PRIVILEGE {
+        "pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')"
+    } else {
+        "(pg_catalog.current_setting('is_superuser') = 'on' \
+         or pg_catalog.current_setting('lo_compat_privileges') = 'on' \
+         or (m.lomacl is null and pg_catalog.pg_has_role(m.lomowner, 'USAGE')) \
+         or exists (select from pg_catalog.aclexplode(m.lomacl) as a \
+                     where a.privilege_type = 'SELECT' \
+                       and (a.grantee = 0 or pg_catalog.pg_has_role(a.grantee, 'USAGE'))))"
+    }
+}
+
+/// An `oid[]` in text form.
+pub(super) fn oid_array(oids: impl Iterator<Item = Oid>) -> String {
+    let oids: Vec<String> = oids.map(|oid| oid.to_string()).collect();
+    format!("{{{}}}", oids.join(","))
+}
+
+/// Names a range in messages.
+fn label(range: OidRange) -> String {
+    format!("{} to {}", range.first, range.last)
+}

@@ -1,0 +1,147 @@
+//! VACUUM and ANALYZE of the target's tables.
+//!
+//! A table loaded with FREEZE on a version 14 or later needs ANALYZE only (K4). Statistics are no
+//! part of the data: a table that cannot be analyzed is a finding, never a failed run.
+//!
+//! Autovacuum while tables are loaded (trap X-20): a whole table is truncated and loaded in one
+//! transaction, whose ACCESS EXCLUSIVE lock keeps autovacuum away. A table loaded in parts is open
+//! to it, but it can only cost I/O: its lock conflicts with none of ours except CREATE INDEX and
+//! ALTER TABLE, and there the server cancels it in our favour after `deadlock_timeout`. So nothing is
+//! switched off, and nothing has to be switched on again after an abort.
+
+use crate::base::error::Result;
+use crate::base::ident::QualifiedName;
+use crate::base::summary::{Finding, Severity};
+use crate::connect::client::Session;
+
+/// What to do with the tables.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum VacuumWork {
+    /// ANALYZE: the visibility map is set already.
+    Analyze,
+    /// ANALYZE of partitioned or inheritance parents only, for the statistics of the whole tree.
+    /// Before version 18 the children are analyzed again.
+    AnalyzeParents,
+    /// VACUUM (ANALYZE).
+    VacuumAnalyze,
+}
+
+/// Tables to vacuum or analyze on one session.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VacuumJob {
+    /// The tables.
+    pub tables: Vec<QualifiedName>,
+    /// What to do.
+    pub work: VacuumWork,
+    /// SQL that records the tables as done. VACUUM cannot run inside a transaction, so it runs after.
+    pub mark: Option<String>,
+}
+
+/// Most tables in one statement. The server handles each in a transaction of its own, so the number
+/// only bounds what is repeated table by table after a failure.
+const TABLES_PER_STATEMENT: usize = 200;
+
+/// First version whose VACUUM can leave `pg_database` alone.
+const VERSION_SKIP_DATABASE_STATS: u32 = 16;
+/// First version whose ANALYZE can leave the children out.
+const VERSION_ANALYZE_ONLY: u32 = 18;
+
+/// Runs the job in as few statements as possible; a statement that fails is repeated table by
+/// table. Returns a finding for each table that could not be done.
+///
+/// # Errors
+/// Only when the session is lost, or the mark fails. Not cancel safe.
+pub async fn run(session: &mut Session, job: &VacuumJob) -> Result<Vec<Finding>> {
+    let mut findings = Vec::new();
+    let version = server_major(session);
+    for tables in job.tables.chunks(TABLES_PER_STATEMENT) {
+        let Err(error) = session.execute(&statement(job.work, tables, version)).await else {
+            continue;
+        };
+        if error.as_server().is_none_or(|server| server.severity != "ERROR") {
+            return Err(error.during("analyze"));
+        }
+        for table in tables {
+            let one = statement(job.work, std::slice::from_ref(table), version);
+            if let Err(error) = session.execute(&one).await {
+                match error.as_server() {
+                    Some(server) if server.severity == "ERROR" => {
+                        findings.push(not_analyzed(table, &one, &error.to_string()));
+                    }
+                    _ => return Err(error.during(format!("analyze {table}"))),
+                }
+            }
+        }
+    }
+    if let Some(mark) = &job.mark {
+        session.execute(mark).await?;
+    }
+    Ok(findings)
+}
+
+/// The statement for some tables on a server of this major version.
+fn statement(work: VacuumWork, tables: &[QualifiedName], version: u32) -> String {
+    let only = match work {
+        VacuumWork::AnalyzeParents if version >= VERSION_ANALYZE_ONLY => "only ",
+        _ => "",
+    };
+    let names: Vec<String> = tables.iter().map(|table| format!("{only}{}", table.sql())).collect();
+    let names = names.join(", ");
+    match work {
+        VacuumWork::Analyze | VacuumWork::AnalyzeParents => format!("analyze {names}"),
+        VacuumWork::VacuumAnalyze if version >= VERSION_SKIP_DATABASE_STATS => {
+            format!("vacuum (analyze, skip_database_stats) {names}")
+        }
+        VacuumWork::VacuumAnalyze => format!("vacuum (analyze) {names}"),
+    }
+}
+
+/// The finding for a table that could not be done.
+fn not_analyzed(table: &QualifiedName, statement: &str, reason: &str) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        object: table.to_string(),
+        reason: format!("no statistics were gathered: {reason}"),
+        hint: Some(format!("Run `{statement}` on the target before queries depend on its plans.")),
+    }
+}
+
+/// Major version of the server, as it reported it; 0 when it did not.
+fn server_major(session: &Session) -> u32 {
+    let digits = session.parameter("server_version").unwrap_or_default();
+    digits
+        .split(|c: char| !c.is_ascii_digit())
+        .next()
+        .and_then(|text| text.parse().ok())
+        .unwrap_or(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn tables() -> Vec<QualifiedName> {
+        vec![QualifiedName::new("s", "a"), QualifiedName::new("s", "B c")]
+    }
+
+    #[test]
+    fn one_statement_names_every_table() {
+        let sql = |work, version| statement(work, &tables(), version);
+        assert_eq!(sql(VacuumWork::Analyze, 15), "analyze \"s\".\"a\", \"s\".\"B c\"");
+        assert_eq!(
+            sql(VacuumWork::VacuumAnalyze, 15),
+            "vacuum (analyze) \"s\".\"a\", \"s\".\"B c\""
+        );
+        assert_eq!(
+            sql(VacuumWork::VacuumAnalyze, 16),
+            "vacuum (analyze, skip_database_stats) \"s\".\"a\", \"s\".\"B c\""
+        );
+    }
+
+    #[test]
+    fn parents_leave_their_children_alone_where_the_server_can() {
+        let sql = |version| statement(VacuumWork::AnalyzeParents, &tables(), version);
+        assert_eq!(sql(17), "analyze \"s\".\"a\", \"s\".\"B c\"");
+        assert_eq!(sql(18), "analyze only \"s\".\"a\", only \"s\".\"B c\"");
+    }
+}
