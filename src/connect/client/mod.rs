@@ -8,6 +8,7 @@
 //!  copy    ── enter and leave COPY; what the relay moves in between
 //!  cancel  ── CancelRequest on a second connection
 //!  retry   ── pauses between attempts at what is transient
+//!  settings── what every session pins first
 //! ```
 //!
 //! A session is used by one task at a time (`&mut self`). After an error of class `Transient` or
@@ -23,7 +24,6 @@ mod pipeline;
 mod query;
 pub mod retry;
 mod rows;
-
 pub mod settings;
 
 use std::collections::BTreeMap;

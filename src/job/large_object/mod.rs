@@ -131,7 +131,7 @@ pub async fn copy(
     let mut report = LargeObjectReport::default();
     let mut unreadable: Vec<Oid> = Vec::new();
     let ranges = source::ranges(source, OBJECTS_PER_RANGE).await?;
-    for range in shared(&ranges, share) {
+    for range in shared(&ranges, *share) {
         if (books.is_done)(range) {
             report.ranges_already_done += 1;
             continue;
@@ -156,7 +156,7 @@ pub async fn copy(
 }
 
 /// The ranges of one worker.
-fn shared(ranges: &[OidRange], share: &LargeObjectShare) -> impl Iterator<Item = OidRange> {
+fn shared(ranges: &[OidRange], share: LargeObjectShare) -> impl Iterator<Item = OidRange> {
     let count = usize::try_from(share.count.max(1)).unwrap_or(usize::MAX);
     let index = usize::try_from(share.index).unwrap_or(usize::MAX);
     ranges.iter().copied().skip(index).step_by(count)
@@ -318,7 +318,7 @@ mod tests {
         let metadata = Metadata { owner: true, acl: true, comment: true };
         for count in 1..=12 {
             let mut all: Vec<OidRange> = (0..count)
-                .flat_map(|index| shared(&ranges, &LargeObjectShare { index, count, metadata }))
+                .flat_map(|index| shared(&ranges, LargeObjectShare { index, count, metadata }))
                 .collect();
             all.sort_by_key(|range| range.first);
             assert_eq!(all, ranges, "{count} shares");

@@ -153,7 +153,7 @@ mod tests {
     fn owner_and_comment_follow_the_source() {
         let wanted = Description { comment: Some("it's".into()), ..object("bob") };
         assert_eq!(
-            differences(&[wanted.clone()], &[object("a")], ALL).unwrap(),
+            differences(std::slice::from_ref(&wanted), &[object("a")], ALL).unwrap(),
             ["alter large object 5 owner to \"bob\"", "comment on large object 5 is 'it''s'"]
         );
         assert_eq!(
@@ -172,7 +172,9 @@ mod tests {
             grantable: false,
         });
         let nothing = Metadata { owner: false, acl: false, comment: false };
-        assert!(differences(&[wanted.clone()], &[object("a")], nothing).unwrap().is_empty());
+        assert!(
+            differences(std::slice::from_ref(&wanted), &[object("a")], nothing).unwrap().is_empty()
+        );
         // Without the owner, the owner's privileges are those of whoever owns it here.
         let no_owner = Metadata { owner: false, ..ALL };
         let statements = differences(&[wanted], &[object("a")], no_owner).unwrap();
