@@ -41,4 +41,5 @@ pub mod read;
 pub mod sqlstate;
 pub mod startup;
 pub mod time;
+pub mod trace;
 pub mod types;

@@ -241,7 +241,7 @@ fn stream() -> impl Strategy<Value = Vec<(bool, usize)>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 32, ..ProptestConfig::default() })]
 
     #[test]
     fn any_split_of_the_stream_gives_the_same_data(
