@@ -16,3 +16,4 @@
 //! the runner.
 
 pub mod pool;
+pub mod scheduler;
