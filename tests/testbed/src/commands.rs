@@ -8,6 +8,7 @@ use anyhow::{Context, Result, ensure};
 
 use testbed::{Cluster, ClusterOptions, Installation, Major};
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod servers;
 pub(crate) mod verify;

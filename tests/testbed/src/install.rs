@@ -136,17 +136,29 @@ impl Installation {
     }
 }
 
-/// Makes sure that the `openssl` program is here.
+/// Makes sure that the `openssl` program is here, which makes certificates.
 ///
 /// # Errors
 /// When it is not and cannot be installed.
 pub(crate) fn ensure_openssl() -> Result<()> {
-    let works = || process::run_ok(Command::new("openssl").arg("version"), None).is_ok();
-    if works() {
+    ensure_program("/usr/bin/openssl", "openssl")
+}
+
+/// Makes sure that `/usr/bin/time` is here, which measures programs.
+///
+/// # Errors
+/// When it is not and cannot be installed.
+pub fn ensure_time() -> Result<()> {
+    ensure_program("/usr/bin/time", "time")
+}
+
+/// Installs a Debian package when its program is missing.
+fn ensure_program(path: &str, package: &str) -> Result<()> {
+    if Path::new(path).is_file() {
         return Ok(());
     }
     let _lock = lock_cache()?;
-    if works() { Ok(()) } else { debian::apt_get(&["openssl"]) }
+    if Path::new(path).is_file() { Ok(()) } else { debian::apt_get(&[package]) }
 }
 
 /// Reads the number out of `postgres (PostgreSQL) 15.20 (Debian 15.20-0+deb12u1)`.

@@ -17,6 +17,10 @@ testbed COMMAND
   verify [--slow]               everything continuous integration runs; --slow: the long tests too
   servers [--pagila] [--pgbench N]
                                 start a source and a target server, run until Ctrl-C
+  bench [--scenario A,B] [--only A,B] [--runs N] [--scale F] [--target 15|16|18] [--no-check]
+        [--ours-arguments TEXT]
+                                ours, psql, dump and $PGCOPYDB_PEER side by side
+                                scenarios: ints mixed wide indexed many empty
 ";
 
 /// Runs the command named by the arguments; 1 on failure.
@@ -40,6 +44,7 @@ fn run(mut arguments: Vec<String>) -> Result<()> {
     match command.as_str() {
         "demo" => commands::demo::run(arguments),
         "verify" => commands::verify::run(arguments),
+        "bench" => commands::bench::run(arguments),
         "servers" => commands::servers::run(arguments),
         _ => bail!("no command {command:?}; see --help"),
     }
