@@ -44,15 +44,18 @@ impl Session {
         };
         for wanted in rounds {
             for host in net::ordered_hosts(info) {
-                match connect_host(side, info, &host, role).await {
-                    Ok(mut session) => match session.suits(*wanted).await {
-                        Ok(true) => return Ok(session),
-                        Ok(false) => failures.push(unsuitable(side, &session, *wanted)),
+                // One entry per address: each may be a server of another kind.
+                for place in net::resolve(&host, info).await {
+                    match connect_host(side, info, &place, role).await {
+                        Ok(mut session) => match session.suits(*wanted).await {
+                            Ok(true) => return Ok(session),
+                            Ok(false) => failures.push(unsuitable(side, &session, *wanted)),
+                            Err(error) => failures.push(error),
+                        },
+                        // Another host would refuse the same password or certificate.
+                        Err(error) if error.class() == Class::Permission => return Err(error),
                         Err(error) => failures.push(error),
-                    },
-                    // Another host would refuse the same password or certificate.
-                    Err(error) if error.class() == Class::Permission => return Err(error),
-                    Err(error) => failures.push(error),
+                    }
                 }
             }
         }
@@ -335,7 +338,19 @@ fn startup_error(side: Side, info: &ConnInfo, peer: &str, error: StartupError) -
 fn open_error(side: Side, error: OpenError) -> Error {
     match error.into_parts() {
         net::OpenFailure::Io { what, source } => Error::connection(side, what, source),
-        net::OpenFailure::Config { text } => Error::new(side, ErrorKind::Config(text)),
-        net::OpenFailure::Tls { text } => Error::new(side, ErrorKind::Authentication(text)),
+        net::OpenFailure::Config { text, hint } => {
+            with_hint(Error::new(side, ErrorKind::Config(text)), hint)
+        }
+        net::OpenFailure::Tls { text, hint } => {
+            with_hint(Error::new(side, ErrorKind::Authentication(text)), hint)
+        }
+    }
+}
+
+/// Adds a hint that may be missing.
+fn with_hint(error: Error, hint: Option<String>) -> Error {
+    match hint {
+        Some(hint) => error.hint(hint),
+        None => error,
     }
 }

@@ -1,79 +1,27 @@
 //! Sockets and TLS: from a host to a byte stream that a session can speak on.
+//!
+//! ```text
+//! ordered_hosts ─► resolve ─► attempts ─► open ─► Stream
+//!   (shuffle)       (DNS)     (sslmode)    │
+//!                                          ├─ socket   keepalive, timeouts
+//!                                          └─ tls ◄─ roots, identity, verify, channel_binding
+//! ```
+//!
+//! `connect::client` walks the first three and authenticates on what [`open`] returns, because
+//! whether the next attempt follows depends on the server's answer to the authentication.
+//! TLS is never spoken on unix sockets, whatever `sslmode` says, as in libpq.
 
-mod open;
+mod channel_binding;
+mod dial;
+mod identity;
+mod name;
+mod roots;
+mod socket;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod tls;
+mod verify;
 
-use std::pin::Pin;
-use std::task::{Context, Poll};
-
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-
-pub use open::{OpenError, OpenFailure, TlsAttempt, attempts, open, ordered_hosts};
-
-/// Anything that carries the protocol: TCP, unix socket, TLS over TCP, an in-memory pipe in tests.
-pub trait ByteStream: AsyncRead + AsyncWrite + Send + Unpin {}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin> ByteStream for T {}
-
-/// A connected byte stream and what is known about its transport.
-pub struct Stream {
-    io: Box<dyn ByteStream>,
-    /// Whether TLS protects it.
-    pub tls_active: bool,
-    /// tls-server-end-point channel binding data, when TLS is active and the hash is defined.
-    pub channel_binding: Option<Vec<u8>>,
-    /// Where it leads, for messages ("127.0.0.1:5432", "/run/postgresql/.s.PGSQL.5432").
-    pub peer: String,
-}
-
-impl Stream {
-    /// A stream without TLS.
-    pub fn plain(io: impl ByteStream + 'static, peer: impl Into<String>) -> Self {
-        Self { io: Box::new(io), tls_active: false, channel_binding: None, peer: peer.into() }
-    }
-
-    /// A stream under TLS.
-    pub fn tls(
-        io: impl ByteStream + 'static,
-        channel_binding: Option<Vec<u8>>,
-        peer: impl Into<String>,
-    ) -> Self {
-        Self { io: Box::new(io), tls_active: true, channel_binding, peer: peer.into() }
-    }
-}
-
-impl std::fmt::Debug for Stream {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Stream")
-            .field("tls_active", &self.tls_active)
-            .field("peer", &self.peer)
-            .finish_non_exhaustive()
-    }
-}
-
-impl AsyncRead for Stream {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &mut ReadBuf<'_>,
-    ) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_read(cx, buf)
-    }
-}
-
-impl AsyncWrite for Stream {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buf: &[u8],
-    ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.io).poll_write(cx, buf)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        Pin::new(&mut self.io).poll_shutdown(cx)
-    }
-}
+pub use dial::{OpenError, OpenFailure, TlsAttempt, attempts, open, ordered_hosts, resolve};
+pub use stream::{ByteStream, Stream};
