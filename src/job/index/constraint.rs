@@ -28,6 +28,8 @@ pub struct TableConstraints {
     pub replica_identity: Option<String>,
     /// Name of the index that the table was last clustered on (CLUSTER ON).
     pub clustered: Option<String>,
+    /// SQL that records replica identity and clustering index as done, run in the same transaction.
+    pub mark: Option<String>,
 }
 
 /// One constraint to add.
@@ -231,7 +233,7 @@ fn table_statements(work: &TableConstraints) -> Vec<String> {
         .clustered
         .iter()
         .map(|index| format!("alter table {table} cluster on {}", quote_identifier(index)));
-    replica_identity.chain(clustered).collect()
+    replica_identity.chain(clustered).chain(work.mark.clone()).collect()
 }
 
 /// Looks up what the target has under the constraints' names.
@@ -333,6 +335,7 @@ mod tests {
             table: table(),
             replica_identity: Some("t_uq".into()),
             clustered: Some("t_ix".into()),
+            mark: Some("mark".into()),
             ..TableConstraints::default()
         };
         assert_eq!(
@@ -340,6 +343,7 @@ mod tests {
             [
                 "alter table only \"s\".\"t\" replica identity using index \"t_uq\"",
                 "alter table \"s\".\"t\" cluster on \"t_ix\"",
+                "mark",
             ]
         );
     }

@@ -3,13 +3,13 @@
 //! A foreign key whose rows reference nothing (its triggers were off once, trap D-6) stays NOT VALID
 //! on the target: it guards new rows, and the run reports it with sample keys and ends non-zero.
 //!
-//! Partitioned tables cannot have NOT VALID foreign keys before version 18. There the whole
-//! constraint is added by [`validate_foreign_key`]; when its rows contradict it, it is missing.
+//! Partitioned tables cannot have NOT VALID foreign keys before version 18. There [`add_foreign_keys`]
+//! reads the rows itself; when they contradict the key, it is missing on the target.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::constraint::definition_differs;
-use super::{BATCH_LENGTH_MAX, BatchResult, Built, Outcome, is_local, transaction};
+use super::{BATCH_LENGTH_MAX, Built, Outcome, is_local, transaction};
 use crate::base::error::{Error, Result};
 use crate::base::ident::{QualifiedName, array_literal, quote_identifier};
 use crate::base::summary::{Finding, Severity};
@@ -45,14 +45,15 @@ pub struct ForeignKey {
     /// The source has validated it, so it must be valid here too. False for NOT VALID and for NOT
     /// ENFORCED ones.
     pub validated: bool,
-    /// SQL that records it as done, run in the transaction that completes it.
+    /// SQL that records the work of the function called, run in its transaction and only when it
+    /// succeeded: the two functions get different ones.
     pub mark: Option<String>,
 }
 
 /// What became of a foreign key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ForeignKeyOutcome {
-    /// As on the source.
+    /// The work is done.
     Done(Built),
     /// The rows contradict it. It is NOT VALID, or missing where that cannot be; the mark was not
     /// run, so the next run tries again.
@@ -70,69 +71,91 @@ struct Existing {
     validated: bool,
 }
 
-/// Adds the foreign keys NOT VALID, in batches of one round trip.
+/// A result per foreign key, in the order asked for. Outer error: the session is lost; inner error:
+/// this key failed for another reason than its rows.
+pub type ForeignKeyBatchResult = Result<Vec<Result<ForeignKeyOutcome>>>;
+
+/// Adds the foreign keys NOT VALID, in batches of one round trip. Keys that the source has validated
+/// are complete only after [`validate_foreign_key`], except those of partitioned tables before version
+/// 18, which are complete here and take their time.
 ///
 /// Each addition locks both tables against writes, and a batch locks many: one session should do
-/// them all, which is quick because no row is read. Keys that the source has validated are complete
-/// only after [`validate_foreign_key`]; the others are complete here.
+/// them all, which is quick because no row is read.
 ///
 /// # Errors
-/// See [`BatchResult`]. Not cancel safe.
-pub async fn add_foreign_keys(session: &mut Session, keys: &[ForeignKey]) -> BatchResult {
+/// See [`ForeignKeyBatchResult`]. Not cancel safe.
+pub async fn add_foreign_keys(session: &mut Session, keys: &[ForeignKey]) -> ForeignKeyBatchResult {
     let version = server_major(session);
     let mut results = Vec::with_capacity(keys.len());
     for batch in keys.chunks(BATCH_LENGTH_MAX) {
         let existing = find_existing(session, batch).await?;
-        let statements: Vec<String> = batch
-            .iter()
-            .zip(&existing)
-            .flat_map(|(key, existing)| add_statements(key, existing, version))
-            .collect();
-        let started = Instant::now();
-        let together = transaction::run(session, &statements).await;
-        let share = started.elapsed() / u32::try_from(batch.len().max(1)).unwrap_or(u32::MAX);
-        match together {
-            Ok(()) => {
-                for (key, existing) in batch.iter().zip(&existing) {
-                    results.push(outcome(key, existing).map(|outcome| Built {
-                        oid: key.oid,
-                        outcome,
-                        duration: share,
+        let reads_rows =
+            batch.iter().zip(&existing).any(|(key, existing)| key.reads_rows(existing, version));
+        if !reads_rows {
+            let statements: Vec<String> = batch
+                .iter()
+                .zip(&existing)
+                .flat_map(|(key, existing)| add_statements(key, existing, version))
+                .collect();
+            let started = Instant::now();
+            match transaction::run(session, &statements).await {
+                Ok(()) => {
+                    let count = u32::try_from(batch.len().max(1)).unwrap_or(u32::MAX);
+                    let share = started.elapsed() / count;
+                    results.extend(batch.iter().zip(&existing).map(|(key, existing)| {
+                        outcome(key, existing).map(|outcome| key.done(outcome, share))
                     }));
+                    continue;
                 }
+                Err(error) if !is_local(&error) => return Err(error.during("add foreign keys")),
+                Err(_) => {}
             }
-            Err(error) if !is_local(&error) => return Err(error.during("add foreign keys")),
-            Err(_) => {
-                for (key, existing) in batch.iter().zip(&existing) {
-                    results.push(add_one(session, key, existing, version).await?);
-                }
-            }
+        }
+        for (key, existing) in batch.iter().zip(&existing) {
+            let statements = add_statements(key, existing, version);
+            results.push(one(session, key, existing, &statements).await?);
         }
     }
     Ok(results)
 }
 
-/// Adds one foreign key NOT VALID after its batch failed.
-async fn add_one(
+impl ForeignKey {
+    /// Whether adding it reads its rows.
+    fn reads_rows(&self, existing: &Existing, version: u32) -> bool {
+        self.validated
+            && existing.definition.is_none()
+            && existing.partitioned
+            && version < VERSION_PARTITIONED_NOT_VALID
+    }
+
+    /// The outcome of success.
+    fn done(&self, outcome: Outcome, duration: Duration) -> ForeignKeyOutcome {
+        ForeignKeyOutcome::Done(Built { oid: self.oid, outcome, duration })
+    }
+}
+
+/// Runs the statements of one key. Outer error: the session is lost.
+async fn one(
     session: &mut Session,
     key: &ForeignKey,
     existing: &Existing,
-    version: u32,
-) -> BatchMember {
+    statements: &[String],
+) -> Result<Result<ForeignKeyOutcome>> {
     let started = Instant::now();
     let outcome = match outcome(key, existing) {
         Ok(outcome) => outcome,
         Err(error) => return Ok(Err(error)),
     };
-    match transaction::run(session, &add_statements(key, existing, version)).await {
-        Ok(()) => Ok(Ok(Built { oid: key.oid, outcome, duration: started.elapsed() })),
+    match transaction::run(session, statements).await {
+        Ok(()) => Ok(Ok(key.done(outcome, started.elapsed()))),
+        Err(error) if error.sqlstate() == Some(FOREIGN_KEY_VIOLATION) => {
+            let finding = degraded(session, key, existing, &error).await?;
+            Ok(Ok(ForeignKeyOutcome::Degraded(finding)))
+        }
         Err(error) if is_local(&error) => Ok(Err(error.during(label(key)))),
         Err(error) => Err(error.during(label(key))),
     }
 }
-
-/// Outer error: the session is lost. Inner error: this key failed.
-type BatchMember = Result<Result<Built>>;
 
 /// Validates one foreign key, reading both tables. Returns at once for keys that the source never
 /// validated and for keys that are valid already.
@@ -147,23 +170,10 @@ pub async fn validate_foreign_key(
     session: &mut Session,
     key: &ForeignKey,
 ) -> Result<ForeignKeyOutcome> {
-    let started = Instant::now();
     let existing =
         find_existing(session, std::slice::from_ref(key)).await?.pop().unwrap_or_default();
-    let outcome = outcome(key, &existing)?;
     let statements = validate_statements(key, &existing);
-    match transaction::run(session, &statements).await {
-        Ok(()) => Ok(ForeignKeyOutcome::Done(Built {
-            oid: key.oid,
-            outcome,
-            duration: started.elapsed(),
-        })),
-        Err(error) if error.sqlstate() == Some(FOREIGN_KEY_VIOLATION) => {
-            let finding = degraded(session, key, &existing, &error).await?;
-            Ok(ForeignKeyOutcome::Degraded(finding))
-        }
-        Err(error) => Err(error.during(label(key))),
-    }
+    one(session, key, &existing, &statements).await?
 }
 
 /// Names a key in messages.
@@ -187,20 +197,18 @@ fn add_constraint(key: &ForeignKey, definition: &str) -> String {
     format!("alter table {} add constraint {name} {definition}", key.table.sql())
 }
 
-/// The statements that add one key without reading rows; empty where that must wait.
+/// The statements that add one key, without reading rows where that can be.
 fn add_statements(key: &ForeignKey, existing: &Existing, version: u32) -> Vec<String> {
-    let waits = existing.partitioned && version < VERSION_PARTITIONED_NOT_VALID;
-    if outcome(key, existing).is_err() || (key.validated && waits) {
+    if outcome(key, existing).is_err() {
         return Vec::new();
     }
     let mut statements = Vec::new();
     if existing.definition.is_none() {
-        let suffix = if key.validated { NOT_VALID } else { "" };
+        let later = key.validated && !key.reads_rows(existing, version);
+        let suffix = if later { NOT_VALID } else { "" };
         statements.push(add_constraint(key, &format!("{}{suffix}", key.definition)));
     }
-    if !key.validated {
-        statements.extend(key.mark.clone());
-    }
+    statements.extend(key.mark.clone());
     statements
 }
 
@@ -318,11 +326,14 @@ mod tests {
                        s.c(id) DEFERRABLE";
 
     #[test]
-    fn a_key_is_added_unvalidated_and_marked_only_when_valid() {
+    fn a_key_is_added_unvalidated_then_validated() {
         let missing = Existing::default();
-        assert_eq!(add_statements(&key(), &missing, 15), [format!("{ADD} NOT VALID")]);
+        assert_eq!(
+            add_statements(&key(), &missing, 15),
+            [format!("{ADD} NOT VALID"), "mark".into()]
+        );
         let added = Existing { definition: Some(key().definition), ..Existing::default() };
-        assert!(add_statements(&key(), &added, 15).is_empty());
+        assert_eq!(add_statements(&key(), &added, 15), ["mark"]);
         assert_eq!(
             validate_statements(&key(), &added),
             ["alter table \"s\".\"o\" validate constraint \"o_c\"", "mark"]
@@ -349,8 +360,11 @@ mod tests {
     #[test]
     fn partitioned_tables_before_18_get_their_key_in_one_go() {
         let missing = Existing { partitioned: true, ..Existing::default() };
-        assert!(add_statements(&key(), &missing, 17).is_empty());
-        assert_eq!(add_statements(&key(), &missing, 18), [format!("{ADD} NOT VALID")]);
+        assert_eq!(add_statements(&key(), &missing, 17), [ADD, "mark"]);
+        assert_eq!(
+            add_statements(&key(), &missing, 18),
+            [format!("{ADD} NOT VALID"), "mark".into()]
+        );
         assert_eq!(validate_statements(&key(), &missing), [ADD, "mark"]);
     }
 }

@@ -35,8 +35,8 @@ use crate::base::ident::{QualifiedName, quote_identifier, quote_literal};
 use crate::catalog::model::Oid;
 
 pub use build::{IndexBuild, build_many};
-pub use constraint::{ConstraintAdd, TableConstraints, add_constraints};
-pub use foreign_key::{ForeignKey, add_foreign_keys, validate_foreign_key};
+pub use constraint::{ConstraintAdd, ConstraintIndex, TableConstraints, add_constraints};
+pub use foreign_key::{ForeignKey, ForeignKeyOutcome, add_foreign_keys, validate_foreign_key};
 
 /// What belongs to an index and is not in `pg_get_indexdef`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

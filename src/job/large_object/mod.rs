@@ -5,8 +5,9 @@
 //! alike, because what differs is compared and set:
 //!
 //! ```text
-//! ranges      the source's identifiers in ranges of 1000, every n-th to this worker
-//!   │ per range
+//! windows     the source's identifiers in windows of 1024, joined to batches of about 1000 objects,
+//!   │         every n-th batch to this worker
+//!   │ per batch
 //!   ├─ describe   owner, privileges, comment, size           one round trip on the source
 //!   ├─ prepare    create the missing, empty the others       one round trip on the target
 //!   ├─ contents   read 4 MiB ahead of what is written        one round trip each per 4 MiB
@@ -17,8 +18,9 @@
 //! chunks, with binary parameters. Memory is bounded by [`BATCH_BYTES_MAX`] times a small number,
 //! whatever the size of an object.
 //!
-//! A range without a mark is done again: its objects are emptied first, so what an interrupted run
-//! left behind cannot shine through. Only the mark's transaction is atomic with anything.
+//! A window without a mark is done again: its objects are emptied first, so what an interrupted run
+//! left behind cannot shine through. Windows are fixed ranges of numbers, so a mark means the same to
+//! a later run that sees other objects or has another number of workers.
 //!
 //! Not copied: security labels, and objects that our role may not read; the latter are reported.
 
@@ -37,10 +39,13 @@ use crate::connect::client::Session;
 
 use source::{Chunk, Description};
 
-/// How many objects one range holds at most, and so one transaction on the target.
+/// Width of a window, as a power of two: the unit of resuming holds at most 1024 objects.
+const WINDOW_BITS: u32 = 10;
+
+/// How many objects a batch holds at most, unless its first window holds more.
 ///
 /// ALTER LARGE OBJECT and COMMENT take a lock per object; the default lock table holds 6400 in all.
-const OBJECTS_PER_RANGE: u32 = 1000;
+const OBJECTS_PER_BATCH: u64 = 1000;
 
 /// Content bytes read or written in one round trip, give or take one chunk.
 ///
@@ -58,14 +63,21 @@ const BATCH_CHUNKS_MAX: usize = 4096;
 const SAMPLES_MAX: usize = 5;
 
 /// A worker's share of the large objects.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct LargeObjectShare {
+pub struct Share<'a> {
     /// Which share, from 0.
-    pub index: u32,
+    pub shard: u32,
     /// How many shares there are, at least 1.
-    pub count: u32,
+    pub shards: u32,
+    /// Exported snapshot to read under. All workers must see the same objects; without one they may
+    /// not, and an object that comes into being meanwhile may be missed.
+    pub snapshot: Option<String>,
     /// What to copy beside the contents.
     pub metadata: Metadata,
+    /// Whether an earlier run has copied the window; by the window's lowest identifier.
+    pub is_done: &'a (dyn Fn(Oid) -> bool + Sync),
+    /// SQL that records a window as copied, by its lowest identifier; run in the transaction that
+    /// completes it.
+    pub mark: &'a (dyn Fn(Oid) -> String + Sync),
 }
 
 /// What to copy beside the contents.
@@ -79,21 +91,25 @@ pub struct Metadata {
     pub comment: bool,
 }
 
-/// Consecutive large objects of the source, bounds included. The unit of resuming.
+/// A window of identifiers: those that agree in all but the lowest [`WINDOW_BITS`] bits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub struct OidRange {
-    /// Lowest identifier.
-    pub first: Oid,
-    /// Highest identifier.
-    pub last: Oid,
+struct Window {
+    /// Its number: the identifiers without their lowest bits.
+    number: u32,
+    /// How many objects it holds.
+    objects: u64,
 }
 
-/// What the caller's ledger knows and wants to know.
-pub struct Bookkeeping<'a> {
-    /// Whether an earlier run has copied the range.
-    pub is_done: &'a (dyn Fn(OidRange) -> bool + Sync),
-    /// SQL that records the range as copied, run in the transaction that completes it.
-    pub mark: &'a (dyn Fn(OidRange) -> Option<String> + Sync),
+impl Window {
+    /// Lowest identifier.
+    fn first(self) -> Oid {
+        self.number << WINDOW_BITS
+    }
+
+    /// Highest identifier.
+    fn last(self) -> Oid {
+        self.first() | ((1 << WINDOW_BITS) - 1)
+    }
 }
 
 /// What a worker did.
@@ -103,8 +119,8 @@ pub struct LargeObjectReport {
     pub objects: u64,
     /// Content bytes copied.
     pub bytes: u64,
-    /// Objects in ranges that an earlier run had copied are not counted; these ranges are.
-    pub ranges_already_done: u64,
+    /// Objects that an earlier run had copied.
+    pub already_done: u64,
     /// What could not be copied.
     pub findings: Vec<Finding>,
     /// How long it took.
@@ -113,53 +129,98 @@ pub struct LargeObjectReport {
 
 /// Copies one worker's share of the large objects.
 ///
-/// The source session is inside a transaction that holds the run's snapshot; every worker sees the
-/// same ranges under it. The target session is outside any transaction. `counters` gets bytes, and
-/// objects as rows.
+/// Both sessions are outside any transaction, before and after. `counters` gets bytes, and objects as
+/// rows.
 ///
 /// # Errors
-/// What either server reports, or a large object that is shorter than the snapshot said. Not cancel
-/// safe.
-pub async fn copy(
+/// What either server reports, or a large object that is shorter than the snapshot said. The source
+/// session may then be left inside its transaction. Not cancel safe.
+pub async fn copy_share(
     source: &mut Session,
     target: &mut Session,
-    share: &LargeObjectShare,
-    books: &Bookkeeping<'_>,
+    share: &Share<'_>,
     counters: &JobCounters,
 ) -> Result<LargeObjectReport> {
     let started = Instant::now();
     let mut report = LargeObjectReport::default();
     let mut unreadable: Vec<Oid> = Vec::new();
-    let ranges = source::ranges(source, OBJECTS_PER_RANGE).await?;
-    for range in shared(&ranges, *share) {
-        if (books.is_done)(range) {
-            report.ranges_already_done += 1;
-            continue;
+    source::begin(source, share.snapshot.as_deref()).await?;
+    let windows = source::windows(source).await?;
+    for batch in shared(&batches_of(&windows), share.shard, share.shards) {
+        let (done, todo): (Vec<Window>, Vec<Window>) =
+            batch.iter().partition(|window| (share.is_done)(window.first()));
+        report.already_done += done.iter().map(|window| window.objects).sum::<u64>();
+        if !todo.is_empty() {
+            let hidden = copy_windows(source, target, share, &todo, counters, &mut report).await?;
+            unreadable.extend(hidden);
         }
-        let (readable, hidden): (Vec<_>, Vec<_>) =
-            source::describe(source, range).await?.into_iter().partition(|o| o.size.is_some());
-        // A range with a hidden object is never marked: a later run, with more rights, does it again.
-        let mark = if hidden.is_empty() { (books.mark)(range) } else { None };
-        unreadable.extend(hidden.iter().map(|object| object.oid));
-        let found = target::prepare(target, &readable).await?;
-        copy_contents(source, target, &readable, counters).await?;
-        let mut statements = target::differences(&readable, &found, share.metadata)?;
-        statements.extend(mark);
-        target::finish(target, &statements).await?;
-        report.objects += len_u64(readable.len());
-        report.bytes += readable.iter().filter_map(|object| object.size).sum::<u64>();
     }
+    source.execute("commit").await?;
     report.findings.extend(not_readable(&unreadable));
     report.duration = started.elapsed();
     tracing::debug!(objects = report.objects, bytes = report.bytes, "copied large objects");
     Ok(report)
 }
 
-/// The ranges of one worker.
-fn shared(ranges: &[OidRange], share: LargeObjectShare) -> impl Iterator<Item = OidRange> {
-    let count = usize::try_from(share.count.max(1)).unwrap_or(usize::MAX);
-    let index = usize::try_from(share.index).unwrap_or(usize::MAX);
-    ranges.iter().copied().skip(index).step_by(count)
+/// Copies the objects of some windows; returns those that our role may not read.
+async fn copy_windows(
+    source: &mut Session,
+    target: &mut Session,
+    share: &Share<'_>,
+    windows: &[Window],
+    counters: &JobCounters,
+    report: &mut LargeObjectReport,
+) -> Result<Vec<Oid>> {
+    let (readable, hidden): (Vec<Description>, Vec<Description>) =
+        source::describe(source, windows)
+            .await?
+            .into_iter()
+            .partition(|object| object.size.is_some());
+    let hidden: Vec<Oid> = hidden.into_iter().map(|object| object.oid).collect();
+    let found = target::prepare(target, &readable).await?;
+    copy_contents(source, target, &readable, counters).await?;
+    let mut statements = target::differences(&readable, &found, share.metadata)?;
+    // A window with a hidden object is never marked: a later run, with more rights, does it again.
+    let marked = windows
+        .iter()
+        .filter(|window| !hidden.iter().any(|oid| (window.first()..=window.last()).contains(oid)));
+    statements.extend(marked.map(|window| (share.mark)(window.first())));
+    target::finish(target, &statements).await?;
+    report.objects += len_u64(readable.len());
+    report.bytes += readable.iter().filter_map(|object| object.size).sum::<u64>();
+    Ok(hidden)
+}
+
+/// Joins consecutive windows to batches of about [`OBJECTS_PER_BATCH`] objects.
+fn batches_of(windows: &[Window]) -> Vec<&[Window]> {
+    let mut batches = Vec::new();
+    let mut rest = windows;
+    while let Some(first) = rest.first() {
+        let mut objects = first.objects;
+        let mut length = 1;
+        while let Some(window) = rest.get(length) {
+            objects += window.objects;
+            if objects > OBJECTS_PER_BATCH {
+                break;
+            }
+            length += 1;
+        }
+        let (batch, after) = rest.split_at(length);
+        batches.push(batch);
+        rest = after;
+    }
+    batches
+}
+
+/// Every n-th of the batches.
+fn shared<'a>(
+    batches: &[&'a [Window]],
+    shard: u32,
+    shards: u32,
+) -> impl Iterator<Item = &'a [Window]> {
+    let shards = usize::try_from(shards.max(1)).unwrap_or(usize::MAX);
+    let shard = usize::try_from(shard).unwrap_or(usize::MAX);
+    batches.iter().copied().skip(shard).step_by(shards)
 }
 
 /// Copies the contents of the objects, reading the next batch while the last one is written.
@@ -313,16 +374,36 @@ mod tests {
 
     #[test]
     fn shares_are_disjoint_and_complete() {
-        let ranges: Vec<OidRange> =
-            (0..10).map(|n| OidRange { first: n * 10, last: n * 10 + 9 }).collect();
-        let metadata = Metadata { owner: true, acl: true, comment: true };
-        for count in 1..=12 {
-            let mut all: Vec<OidRange> = (0..count)
-                .flat_map(|index| shared(&ranges, LargeObjectShare { index, count, metadata }))
+        let windows: Vec<Window> =
+            (0..50).map(|number| Window { number, objects: u64::from(number) * 20 }).collect();
+        let batches = batches_of(&windows);
+        for shards in 1..=12 {
+            let mut all: Vec<Window> = (0..shards)
+                .flat_map(|shard| shared(&batches, shard, shards))
+                .flatten()
+                .copied()
                 .collect();
-            all.sort_by_key(|range| range.first);
-            assert_eq!(all, ranges, "{count} shares");
+            all.sort_by_key(|window| window.number);
+            assert_eq!(all, windows, "{shards} shares");
         }
+    }
+
+    #[test]
+    fn sparse_windows_are_joined_and_full_ones_stand_alone() {
+        let window = |number, objects| Window { number, objects };
+        let windows = [window(1, 1024), window(2, 600), window(7, 400), window(8, 1), window(9, 1)];
+        let batches = batches_of(&windows);
+        let numbers: Vec<Vec<u32>> =
+            batches.iter().map(|batch| batch.iter().map(|w| w.number).collect()).collect();
+        assert_eq!(numbers, [vec![1], vec![2, 7], vec![8, 9]]);
+        assert!(batches_of(&[]).is_empty());
+    }
+
+    #[test]
+    fn windows_reach_from_the_lowest_to_the_highest_identifier() {
+        assert_eq!(Window { number: 0, objects: 1 }.first(), 0);
+        assert_eq!(Window { number: 3, objects: 1 }.last(), 4 * 1024 - 1);
+        assert_eq!(Window { number: Oid::MAX >> WINDOW_BITS, objects: 1 }.last(), Oid::MAX);
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! The reading side: which large objects there are, what they are like, and what they hold.
 
 use super::acl::{Grant, Party, default_grants};
-use super::{OidRange, array, signed};
+use super::{WINDOW_BITS, Window, array, signed};
 use crate::base::error::{Error, Result, Side};
+use crate::base::ident::quote_literal;
 use crate::catalog::model::Oid;
 use crate::connect::client::{PipelineStatement, Row, Rows, Session};
 
-/// Cuts the identifiers into ranges.
-const RANGES_SQL: &str = include_str!("sql/ranges.sql");
+/// Counts objects per window.
+const WINDOWS_SQL: &str = include_str!("sql/windows.sql");
 /// Measures objects; `READABLE` stands for the condition that our role may read one.
 const SIZES_SQL: &str = include_str!("sql/sizes.sql");
 /// Owner, privileges, comment.
@@ -48,24 +49,43 @@ pub(super) struct Chunk {
     pub last: bool,
 }
 
-/// Cuts the large objects that the session sees into ranges of so many.
-pub(super) async fn ranges(session: &mut Session, objects: u32) -> Result<Vec<OidRange>> {
-    let rows = session
-        .query(RANGES_SQL, &[Some(&objects.to_string())])
-        .await
-        .map_err(|error| error.during("list large objects"))?;
-    rows.rows.iter().map(|row| Ok(OidRange { first: row.parse(0)?, last: row.parse(1)? })).collect()
+/// Starts the transaction that everything is read in.
+pub(super) async fn begin(session: &mut Session, snapshot: Option<&str>) -> Result<()> {
+    let import = snapshot
+        .map(|id| format!("; set transaction snapshot {}", quote_literal(id)))
+        .unwrap_or_default();
+    let sql = format!("begin isolation level repeatable read, read only{import}");
+    session.execute(&sql).await.map_err(|error| error.during("read large objects"))?;
+    Ok(())
 }
 
-/// Describes the objects of a range, in one round trip after one that measures them.
-pub(super) async fn describe(session: &mut Session, range: OidRange) -> Result<Vec<Description>> {
+/// The windows that hold objects, by number.
+pub(super) async fn windows(session: &mut Session) -> Result<Vec<Window>> {
+    let rows = session
+        .query(WINDOWS_SQL, &[Some(&WINDOW_BITS.to_string())])
+        .await
+        .map_err(|error| error.during("list large objects"))?;
+    rows.rows
+        .iter()
+        .map(|row| Ok(Window { number: row.parse(0)?, objects: row.parse(1)? }))
+        .collect()
+}
+
+/// Describes the objects of some windows: one round trip to measure, one for the rest.
+pub(super) async fn describe(
+    session: &mut Session,
+    windows: &[Window],
+) -> Result<Vec<Description>> {
     let sizes_sql = SIZES_SQL.replace("READABLE", readable_condition(session));
-    let bounds = [range.first.to_string(), range.last.to_string()];
-    let params = [Some(bounds[0].as_str()), Some(bounds[1].as_str())];
+    let first = windows.first().map_or(0, |window| window.first()).to_string();
+    let last = windows.last().map_or(0, |window| window.last()).to_string();
+    let numbers = oid_array(windows.iter().map(|window| window.number));
+    let bits = WINDOW_BITS.to_string();
+    let params = [&first, &last, &numbers, &bits].map(|text| Some(text.as_str()));
     let sizes = session
         .query(&sizes_sql, &params)
         .await
-        .map_err(|error| error.during(format!("measure large objects {}", label(range))))?;
+        .map_err(|error| error.during(format!("measure large objects {first} to {last}")))?;
     let measured: Vec<(Oid, Option<u64>)> = sizes
         .rows
         .iter()
@@ -80,7 +100,7 @@ pub(super) async fn describe(session: &mut Session, range: OidRange) -> Result<V
     let results = session
         .pipeline(&statements)
         .await
-        .map_err(|error| error.during(format!("describe large objects {}", label(range))))?;
+        .map_err(|error| error.during(format!("describe large objects {first} to {last}")))?;
     let [metadata, grants] = results.as_slice() else {
         return Err(Error::internal("a pipeline of two statements gave another number of results"));
     };
@@ -197,13 +217,8 @@ fn readable_condition(session: &Session) -> &'static str {
     }
 }
 
-/// An `oid[]` in text form.
+/// An `oid[]` or `int8[]` in text form.
 pub(super) fn oid_array(oids: impl Iterator<Item = Oid>) -> String {
     let oids: Vec<String> = oids.map(|oid| oid.to_string()).collect();
     format!("{{{}}}", oids.join(","))
-}
-
-/// Names a range in messages.
-fn label(range: OidRange) -> String {
-    format!("{} to {}", range.first, range.last)
 }
