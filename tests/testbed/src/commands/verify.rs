@@ -36,8 +36,10 @@ pub(crate) fn run(words: Vec<String>) -> Result<()> {
     let clippy = ["clippy", "--locked", "--workspace", "--all-targets", "--", "-D", "warnings"];
     check("lints", &mut cargo(&clippy))?;
     check("build", &mut cargo(&["build", "--locked", "--workspace"]))?;
-    let mut doc = cargo(&["doc", "--locked", "--workspace", "--no-deps"]);
-    check("documentation", doc.env("RUSTDOCFLAGS", "-D warnings"))?;
+    // Private items are documented too, and public ones may link to them.
+    let mut doc =
+        cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
+    check("documentation", doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))?;
     servers();
     let mut test = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     if slow {
@@ -79,9 +81,11 @@ fn servers() {
     }
 }
 
-/// A command as a person would type it.
+/// A command as a person would type it, with what is set for it.
 fn typed(command: &Command) -> String {
-    let words = command.get_args().map(|word| word.to_string_lossy());
-    let words: Vec<_> = words.collect();
-    format!("cargo {}", words.join(" "))
+    let set = command.get_envs().filter_map(|(name, value)| {
+        Some(format!("{}='{}' ", name.to_string_lossy(), value?.to_string_lossy()))
+    });
+    let words: Vec<_> = command.get_args().map(|word| word.to_string_lossy()).collect();
+    format!("{}cargo {}", set.collect::<String>(), words.join(" "))
 }
