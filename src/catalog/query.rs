@@ -4,7 +4,7 @@
 //! `since:` with the oldest server version, `docs:` with a link. Messages about a bad value take the
 //! column's name from there.
 //!
-//! To add one: write the file, add its constant and its place in [`ALL`], and a function in `rows`.
+//! To add one: write the file, add its constant and its place in `ALL`, and a function in `rows`.
 
 use std::str::FromStr;
 

@@ -142,7 +142,7 @@ impl SplitRule {
     }
 }
 
-/// Tables that are going to be cut by key, whose bounds [`super::build`] therefore needs.
+/// Tables that are going to be cut by key, whose bounds [`mod@super::build`] therefore needs.
 pub fn tables_needing_key_bounds(
     catalog: &SourceCatalog,
     selection: &Selection,

@@ -124,7 +124,7 @@ impl Inventory {
         self.tools.iter().filter(move |tool| tool.program == program)
     }
 
-    /// Chooses the pair for a migration; see [`choose`] for the rule.
+    /// Chooses the pair for a migration; see [`choose()`] for the rule.
     ///
     /// # Errors
     /// `Tool`, naming what was found, what was searched, and the package to install.
