@@ -39,7 +39,10 @@ pub(crate) fn run(words: Vec<String>) -> Result<()> {
     // Private items are documented too, and public ones may link to them.
     let mut doc =
         cargo(&["doc", "--locked", "--workspace", "--no-deps", "--document-private-items"]);
-    check("documentation", doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"))?;
+    check(
+        "documentation",
+        doc.env("RUSTDOCFLAGS", "-D warnings -A rustdoc::private_intra_doc_links"),
+    )?;
     servers();
     let mut test = cargo(&["test", "--locked", "--workspace", "--no-fail-fast"]);
     if slow {
