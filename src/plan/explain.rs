@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::Plan;
 use super::table::{Format, LoadStrategy, TablePlan};
+use crate::base::units::ByteSize;
 
 /// Tables listed unless everything is asked for; with 100 000 tables the rest is noise.
 const TABLES_SHOWN_MAX: usize = 50;
@@ -12,7 +13,7 @@ const TABLES_SHOWN_MAX: usize = 50;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Detail {
     /// Totals, the largest tables, everything that is left out.
-    Summary,
+    Short,
     /// All tables with their parts, indexes and constraints.
     Full,
 }
@@ -40,19 +41,19 @@ fn write_totals(out: &mut String, plan: &Plan) -> std::fmt::Result {
     let totals = plan.totals();
     let split = plan.tables.iter().filter(|table| table.is_split()).count();
     let text = plan.tables.iter().filter(|t| t.load.loads() && t.format == Format::Text).count();
-    writeln!(out, "tables         {:>12}  {}", totals.tables, size(totals.bytes))?;
+    writeln!(out, "tables         {:>12}  {}", totals.tables, ByteSize(totals.bytes))?;
     writeln!(out, "  in parts     {split:>12}  {} parts in all", totals.parts)?;
     writeln!(out, "  as text      {text:>12}  the others binary")?;
     writeln!(out, "rows           {:>12}  estimated", totals.rows)?;
     let index_bytes: u64 = plan.indexes.iter().map(|index| index.bytes).sum();
-    writeln!(out, "indexes        {:>12}  {}", totals.indexes, size(index_bytes))?;
+    writeln!(out, "indexes        {:>12}  {}", totals.indexes, ByteSize(index_bytes))?;
     writeln!(out, "constraints    {:>12}", plan.constraints.len())?;
     writeln!(out, "foreign keys   {:>12}", plan.foreign_keys.len())?;
     writeln!(out, "sequences      {:>12}", plan.sequences.len())?;
     writeln!(out, "large objects  {:>12}", totals.large_objects)?;
     writeln!(out, "jobs           {:>12}", plan.jobs.len())?;
     if totals.tables_already_done > 0 || totals.bytes_already_done > 0 {
-        let bytes = size(totals.bytes_already_done);
+        let bytes = ByteSize(totals.bytes_already_done);
         writeln!(out, "already done   {:>12}  {bytes}", totals.tables_already_done)?;
     }
     Ok(())
@@ -64,7 +65,7 @@ fn write_tables(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Resu
         return Ok(());
     }
     let shown = match detail {
-        Detail::Summary => TABLES_SHOWN_MAX.min(plan.tables.len()),
+        Detail::Short => TABLES_SHOWN_MAX.min(plan.tables.len()),
         Detail::Full => plan.tables.len(),
     };
     writeln!(out, "\ntables, largest first:")?;
@@ -74,7 +75,7 @@ fn write_tables(out: &mut String, plan: &Plan, detail: Detail) -> std::fmt::Resu
     let rest = plan.tables.len() - shown;
     if rest > 0 {
         let bytes: u64 = plan.tables.iter().skip(shown).map(|table| table.bytes).sum();
-        writeln!(out, "  and {rest} more, {}", size(bytes))?;
+        writeln!(out, "  and {rest} more, {}", ByteSize(bytes))?;
     }
     Ok(())
 }
@@ -93,7 +94,7 @@ fn write_table(
         LoadStrategy::ReplaceFrozen => format!("{}, frozen", format_name(table)),
         LoadStrategy::Replace => format_name(table).to_owned(),
     };
-    write!(out, "  {:>10}  {}  {how}", size(table.bytes), table.name)?;
+    write!(out, "  {:>10}  {}  {how}", ByteSize(table.bytes), table.name)?;
     match table.indexes.len() {
         0 => {}
         1 => write!(out, ", 1 index")?,
@@ -109,13 +110,10 @@ fn write_table(
             writeln!(out, "              part {}/{}: {rows}", part.index + 1, table.parts.len())?;
         }
         for index in plan.indexes_of(table) {
-            writeln!(out, "              {} ({})", index.create, size(index.bytes))?;
+            writeln!(out, "              {} ({})", index.definition, ByteSize(index.bytes))?;
         }
         for constraint in plan.constraints_of(table) {
-            writeln!(out, "              {}", constraint.add)?;
-        }
-        for statement in &table.after_indexes {
-            writeln!(out, "              {statement}")?;
+            writeln!(out, "              {}: {}", constraint.name, constraint.definition)?;
         }
     }
     Ok(())
@@ -139,26 +137,6 @@ fn format_name(table: &TablePlan) -> &'static str {
         Format::Binary => "binary",
         Format::Text => "text",
     }
-}
-
-/// A size the way `pg_size_pretty` writes it: the largest unit that leaves a number below 10 240,
-/// rounded half up.
-///
-/// Source: pg_size_pretty(bigint), src/backend/utils/adt/dbsize.c.
-fn size(bytes: u64) -> String {
-    let mut value = bytes;
-    if value < 10 * 1024 {
-        return format!("{value} bytes");
-    }
-    // One bit more than the unit is kept, to round with.
-    value >>= 9;
-    for unit in ["kB", "MB", "GB", "TB"] {
-        if value < 20 * 1024 - 1 {
-            return format!("{} {unit}", value.div_ceil(2));
-        }
-        value >>= 10;
-    }
-    format!("{} PB", value.div_ceil(2))
 }
 
 #[cfg(test)]

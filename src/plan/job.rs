@@ -43,10 +43,9 @@ pub enum JobKind {
         /// Position in [`super::TablePlan::parts`].
         part: u32,
     },
-    /// Everything of a small table on one source and one target session, in one target transaction:
-    /// TRUNCATE, COPY (its only part, as [`super::TablePlan::load`] says), its indexes, its
-    /// constraints, `after_indexes`, the marker rows of all of these, and ANALYZE where `vacuum` asks
-    /// for it (inside the transaction; `VacuumAnalyze` is run after the commit instead).
+    /// Everything of a small table on one source and one target session, one step after the other: what
+    /// `CopyPart` of its only part, `Index` of all its indexes, `Constraints` and `Vacuum` would do.
+    /// A run that stops in between leaves a table that [`super::resume`] plans as ordinary jobs.
     SmallTable {
         /// The table.
         table: u32,
@@ -56,7 +55,7 @@ pub enum JobKind {
         /// The index.
         index: u32,
     },
-    /// All constraints of a table, one after the other, then [`super::TablePlan::after_indexes`].
+    /// All constraints of a table, one after the other, then its replica identity and clustering index.
     Constraints {
         /// The table.
         table: u32,
@@ -66,17 +65,18 @@ pub enum JobKind {
         /// The table.
         table: u32,
     },
-    /// ADD CONSTRAINT … FOREIGN KEY.
+    /// ADD CONSTRAINT … FOREIGN KEY … NOT VALID, or as its definition says where it stays invalid.
     ForeignKey {
         /// The foreign key.
         index: u32,
     },
-    /// VALIDATE CONSTRAINT. A violation leaves it NOT VALID and is reported with sample keys (K11).
+    /// VALIDATE CONSTRAINT; ADD CONSTRAINT under [`super::Validation::WithAdd`]. A violation leaves it
+    /// NOT VALID, or missing, and is reported with sample keys (K11).
     ValidateForeignKey {
         /// The foreign key.
         index: u32,
     },
-    /// One share of the large objects: those whose `oid % shards = shard`.
+    /// One share of the large objects.
     LargeObjects {
         /// Which share, from 0.
         shard: u32,
@@ -85,6 +85,9 @@ pub enum JobKind {
     },
     /// All sequence values.
     Sequences,
+    /// ANALYZE of [`super::Plan::parents`], for the statistics of whole partition and inheritance trees,
+    /// which no ANALYZE of a member makes.
+    AnalyzeParents,
 }
 
 /// A kind of worker token.

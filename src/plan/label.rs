@@ -51,6 +51,7 @@ impl Plan {
                 format!("large objects {}/{shards}", u64::from(shard) + 1)
             }
             JobKind::Sequences => "sequences".to_owned(),
+            JobKind::AnalyzeParents => "partitioned tables".to_owned(),
         }
     }
 }

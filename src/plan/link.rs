@@ -12,6 +12,7 @@
 
 use super::error::PlanError;
 use super::foreign_key::{ForeignKeyPlan, Validation};
+use super::index::ConstraintPlan;
 use super::job::{Job, JobKind, Resource, Stage};
 use super::order::path_bytes;
 use super::resume::Done;
@@ -52,6 +53,12 @@ pub(super) fn link(plan: &Plan, links: &Links<'_>) -> Result<Vec<Job>, PlanError
     if !plan.sequences.is_empty() && !links.done.sequences {
         let weight = plan.sequences.len() as u64;
         graph.add(JobKind::Sequences, Vec::new(), JobClass::Sequences, Resource::Sequences, weight);
+    }
+    if !plan.parents.is_empty() && !links.done.parents {
+        // By its stage it comes after the load of every table.
+        let kind = JobKind::AnalyzeParents;
+        graph.add(kind, Vec::new(), JobClass::Vacuum, Resource::Vacuum, 0);
+        graph.last(|job| job.stage = Stage::AfterPostData);
     }
     if graph.overflow > 0 {
         return Err(PlanError::TooManyJobs(graph.jobs.len() as u64 + graph.overflow));
@@ -144,7 +151,7 @@ fn link_table(
     if rest.constraints {
         let kind = JobKind::Constraints { table: position };
         // Constraints that make their own index read the whole table.
-        let own_index = plan.constraints_of(table).any(|constraint| constraint.own_index);
+        let own_index = plan.constraints_of(table).any(ConstraintPlan::makes_index);
         let weight = if own_index { table.bytes } else { 0 };
         ready = vec![graph.add(kind, ready, JobClass::Constraint, Resource::Index, weight)];
     }
@@ -203,30 +210,32 @@ fn link_foreign_key(
     let ready_of = |table: Option<u32>| table.and_then(|table| ready.get(table as usize));
     let bytes =
         key.table.table.and_then(|table| plan.tables.get(table as usize)).map_or(0, |t| t.bytes);
-    let mut added = Vec::new();
-    if !done.foreign_keys.contains(&key.oid) {
-        let mut after = Vec::new();
-        for jobs in [ready_of(key.table.table), ready_of(key.referenced.table)] {
-            after.extend(jobs.into_iter().flatten().copied());
-        }
-        after.sort_unstable();
-        after.dedup();
-        let weight = if key.validation == Validation::WithAdd { bytes } else { 0 };
-        let kind = JobKind::ForeignKey { index };
-        added.push(graph.add(kind, after, JobClass::Constraint, Resource::ForeignKey, weight));
-        graph.last(|job| {
-            job.stage = key.stage;
-            job.exclusive = key.table.table;
-            job.priority = bytes;
-        });
+    let mut after = Vec::new();
+    for jobs in [ready_of(key.table.table), ready_of(key.referenced.table)] {
+        after.extend(jobs.into_iter().flatten().copied());
     }
-    if key.validation == Validation::Separate && !done.validated.contains(&key.oid) {
+    after.sort_unstable();
+    after.dedup();
+    let own_stage = |job: &mut Job| {
+        job.stage = key.stage;
+        job.exclusive = key.table.table;
+        job.priority = bytes;
+    };
+    if key.validation != Validation::WithAdd && !done.foreign_keys.contains(&key.oid) {
+        let (kind, resource) = (JobKind::ForeignKey { index }, Resource::ForeignKey);
+        after = vec![graph.add(kind, after, JobClass::Constraint, resource, 0)];
+        graph.last(own_stage);
+    }
+    let resource = match key.validation {
+        Validation::Never => return,
+        Validation::Separate => Resource::Index,
+        // It adds the key as well.
+        Validation::WithAdd => Resource::ForeignKey,
+    };
+    if !done.validated.contains(&key.oid) {
         let kind = JobKind::ValidateForeignKey { index };
-        graph.add(kind, added, JobClass::Constraint, Resource::Index, bytes);
-        graph.last(|job| {
-            job.stage = key.stage;
-            job.exclusive = key.table.table;
-        });
+        graph.add(kind, after, JobClass::Constraint, resource, bytes);
+        graph.last(own_stage);
     }
 }
 

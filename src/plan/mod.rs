@@ -40,11 +40,11 @@ use serde::{Deserialize, Serialize};
 pub use build::build;
 pub use error::PlanError;
 pub use foreign_key::{ForeignKeyPlan, ForeignKeyTable, Validation};
-pub use index::{ConstraintPlan, IndexPlan};
+pub use index::{ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan};
 pub use job::{Job, JobKind, Resource, Stage};
-pub use options::{KeyBounds, PlanOptions, SplitFacts};
+pub use options::{PlanOptions, SplitFacts};
 pub use resume::{Done, resume};
-pub use split::tables_needing_key_bounds;
+pub use split::{KeySplit, tables_needing_key_cuts};
 pub use table::{Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
 pub use toc::TocExcludes;
 
@@ -69,6 +69,9 @@ pub struct Plan {
     pub constraints: Vec<ConstraintPlan>,
     /// Foreign keys that we add.
     pub foreign_keys: Vec<ForeignKeyPlan>,
+    /// Partitioned tables and inheritance parents to analyze once their members are loaded: all of them
+    /// from target version 18 on, where ONLY leaves the members out; before, the roots.
+    pub parents: Vec<QualifiedName>,
     /// Sequences whose value is set.
     pub sequences: Vec<SequencePlan>,
     /// Large objects to copy, 0 when they are skipped.

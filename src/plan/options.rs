@@ -41,19 +41,7 @@ impl From<&CloneConfig> for PlanOptions {
 /// What splitting by key needs to know, read under the snapshot.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SplitFacts {
-    /// Bounds per table; asked for with [`super::tables_needing_key_bounds`].
-    pub key_bounds: HashMap<Oid, KeyBounds>,
-}
-
-/// Where the keys of a table lie.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeyBounds {
-    /// Lowest key.
-    pub min: i64,
-    /// Highest key.
-    pub max: i64,
-    /// Keys that cut the rows into about equal shares, for example `pg_stats.histogram_bounds`; any
-    /// order. Empty when unknown: then the ranges are of equal width, and skewed keys give skewed
-    /// parts (S-10).
-    pub samples: Vec<i64>,
+    /// Per table, asked for with [`super::tables_needing_key_cuts`]: where each part but the first
+    /// begins. A table without an entry, or with an empty one, stays whole.
+    pub key_cuts: HashMap<Oid, Vec<i64>>,
 }

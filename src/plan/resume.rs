@@ -21,7 +21,7 @@ pub struct Done {
     pub indexes: HashSet<Oid>,
     /// Added primary key, unique, exclusion and temporal constraints.
     pub constraints: HashSet<Oid>,
-    /// Tables whose `after_indexes` statements were run.
+    /// Tables whose replica identity and clustering index were set.
     pub table_statements: HashSet<Oid>,
     /// Tables that were vacuumed or analyzed.
     pub vacuumed: HashSet<Oid>,
@@ -33,6 +33,8 @@ pub struct Done {
     pub large_objects: bool,
     /// Sequence values are set.
     pub sequences: bool,
+    /// Partition and inheritance parents were analyzed.
+    pub parents: bool,
 }
 
 /// What remains to be done of one table.
@@ -67,8 +69,8 @@ impl Done {
             .constraints_of(table)
             .filter(|constraint| !self.constraints.contains(&constraint.oid))
             .count();
-        let statements =
-            !table.after_indexes.is_empty() && !self.table_statements.contains(&table.oid);
+        let statements = (table.replica_identity.is_some() || table.clustered.is_some())
+            && !self.table_statements.contains(&table.oid);
         let vacuumed = self.vacuumed.contains(&table.oid);
         Rest {
             untouched: copied == 0

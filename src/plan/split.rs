@@ -4,7 +4,7 @@
 //! table later. A hot standby as source is no obstacle: nothing is written there.
 
 use super::eligible::{bytes_to_copy, tables_to_copy};
-use super::options::{KeyBounds, PlanOptions};
+use super::options::PlanOptions;
 use super::table::{Part, PartRange};
 use crate::base::summary::Severity;
 use crate::catalog::model::{Oid, SourceCatalog, SplitKey, Table};
@@ -102,7 +102,7 @@ impl SplitRule {
         self,
         table: &Table,
         catalog: &SourceCatalog,
-        bounds: Option<&KeyBounds>,
+        cuts: &[i64],
         skip_ctid: bool,
     ) -> Cut {
         let parts = self.parts(table.bytes);
@@ -122,11 +122,7 @@ impl SplitRule {
             Some(Method::Ctid) => {
                 ctid_ranges(table.heap_bytes, u64::from(catalog.server.block_size), parts)
             }
-            Some(Method::Key(key)) => match bounds {
-                Some(bounds) => key_ranges(key, bounds, parts),
-                // An empty table on disk space of its own: nothing to cut.
-                None => Vec::new(),
-            },
+            Some(Method::Key(key)) => key_ranges(key, cuts, parts),
         };
         if ranges.len() < 2 {
             return whole(None);
@@ -142,19 +138,31 @@ impl SplitRule {
     }
 }
 
-/// Tables that are going to be cut by key, whose bounds [`mod@super::build`] therefore needs.
-pub fn tables_needing_key_bounds(
+/// A table that is going to be cut by key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct KeySplit {
+    /// `pg_class.oid` on the source.
+    pub oid: Oid,
+    /// Parts wanted, the one for NULL keys not counted; at least 2.
+    pub parts: u32,
+}
+
+/// Tables that are going to be cut by key, whose cuts [`mod@super::build`] therefore needs in
+/// [`super::SplitFacts`].
+pub fn tables_needing_key_cuts(
     catalog: &SourceCatalog,
     selection: &Selection,
     options: &PlanOptions,
-) -> Vec<Oid> {
+) -> Vec<KeySplit> {
     let rule = SplitRule::new(options, bytes_to_copy(catalog, selection, options));
     tables_to_copy(catalog, selection, options)
-        .filter(|table| {
-            rule.parts(table.bytes) > 1
-                && matches!(method(table, catalog, options.split.skip_ctid), Some(Method::Key(_)))
+        .filter_map(|table| {
+            let parts = u32::try_from(rule.parts(table.bytes)).ok().filter(|parts| *parts > 1)?;
+            match method(table, catalog, options.split.skip_ctid) {
+                Some(Method::Key(_)) => Some(KeySplit { oid: table.oid, parts }),
+                Some(Method::Ctid) | None => None,
+            }
         })
-        .map(|table| table.oid)
         .collect()
 }
 
@@ -190,10 +198,13 @@ fn ctid_ranges(heap_bytes: u64, block_size: u64, parts: u64) -> Vec<PartRange> {
         .collect()
 }
 
-/// About `parts` ranges of keys; the first and the last are open, so every key is in exactly one, and
-/// a part of its own holds NULL keys where there may be some.
-fn key_ranges(key: &SplitKey, bounds: &KeyBounds, parts: u64) -> Vec<PartRange> {
-    let cuts = key_cuts(bounds, parts);
+/// The ranges between cuts; the first and the last are open, so every key is in exactly one, and a part
+/// of its own holds NULL keys where there may be some.
+fn key_ranges(key: &SplitKey, cuts: &[i64], parts: u64) -> Vec<PartRange> {
+    let mut cuts = cuts.to_vec();
+    cuts.sort_unstable();
+    cuts.dedup();
+    cuts.truncate(usize::try_from(parts.saturating_sub(1)).unwrap_or(usize::MAX));
     if cuts.is_empty() {
         return Vec::new();
     }
@@ -207,40 +218,6 @@ fn key_ranges(key: &SplitKey, bounds: &KeyBounds, parts: u64) -> Vec<PartRange> 
         ranges.push(PartRange::KeyNull { column: key.column.clone() });
     }
     ranges
-}
-
-/// At most `parts - 1` keys that cut the rows into about equal shares, ascending, each inside
-/// `min < key <= max`.
-fn key_cuts(bounds: &KeyBounds, parts: u64) -> Vec<i64> {
-    let (min, max) = (bounds.min, bounds.max);
-    if min >= max || parts < 2 {
-        return Vec::new();
-    }
-    let mut samples: Vec<i64> =
-        bounds.samples.iter().copied().filter(|key| *key > min && *key <= max).collect();
-    samples.sort_unstable();
-    samples.dedup();
-    let mut cuts: Vec<i64> = if samples.is_empty() {
-        // The width of all int8 is 2^64, which fits i128 and not i64 (S-7).
-        let width = i128::from(max) - i128::from(min) + 1;
-        let inner = i128::from(parts.min(u64::from(u32::MAX)));
-        (1..inner)
-            .filter_map(|part| i64::try_from(i128::from(min) + width * part / inner).ok())
-            .filter(|key| *key > min)
-            .collect()
-    } else {
-        // n samples cut the rows into n + 1 equal shares.
-        let shares = samples.len() as u64 + 1;
-        let wanted = parts.min(shares);
-        (1..wanted)
-            .filter_map(|part| {
-                let position = u128::from(part) * u128::from(shares) / u128::from(wanted);
-                samples.get(usize::try_from(position).ok()?.checked_sub(1)?).copied()
-            })
-            .collect()
-    };
-    cuts.dedup();
-    cuts
 }
 
 #[cfg(test)]

@@ -45,9 +45,11 @@ pub struct TablePlan {
     pub indexes: Range<u32>,
     /// Its constraints in [`super::Plan::constraints`].
     pub constraints: Range<u32>,
-    /// Statements after its indexes and constraints: CLUSTER ON, REPLICA IDENTITY USING INDEX. They
-    /// lock the whole table, so they run when nothing is built on it any more; each may be repeated.
-    pub after_indexes: Vec<String>,
+    /// Name of the index to issue REPLICA IDENTITY USING INDEX for. Like `clustered` it locks the whole
+    /// table, so it is done by [`super::JobKind::Constraints`] when nothing is built on it any more.
+    pub replica_identity: Option<String>,
+    /// Name of the index to issue CLUSTER ON for.
+    pub clustered: Option<String>,
     /// What is run after everything else; `None` when vacuuming is skipped or nothing is loaded.
     pub vacuum: Option<VacuumKind>,
 }
@@ -61,6 +63,11 @@ impl TablePlan {
     /// It is copied in several parts.
     pub fn is_split(&self) -> bool {
         self.load == LoadStrategy::Parts
+    }
+
+    /// There is something to do once its indexes stand: constraints, replica identity, clustering index.
+    pub fn has_constraint_work(&self) -> bool {
+        !self.constraints.is_empty() || self.replica_identity.is_some() || self.clustered.is_some()
     }
 
     /// The columns quoted and joined for SQL text, without parentheses; empty for no list.

@@ -4,7 +4,7 @@ mod excludes;
 mod foreign_keys;
 mod tables;
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use super::eligible::config_condition;
 use super::error::PlanError;
@@ -13,7 +13,7 @@ use super::options::{PlanOptions, SplitFacts};
 use super::resume::Done;
 use super::{Plan, SequencePlan, Skipped};
 use crate::base::summary::Severity;
-use crate::catalog::model::{Index, Oid, SourceCatalog, Table, TargetFacts};
+use crate::catalog::model::{Index, Oid, SourceCatalog, Table, TableKind, TargetFacts};
 use crate::filter::Selection;
 
 /// Makes the plan. Same inputs, same plan.
@@ -40,6 +40,7 @@ pub fn build(
     tables::plan_tables(&input, &mut draft)?;
     foreign_keys::plan_foreign_keys(&input, &mut draft);
     plan_sequences(&input, &mut draft);
+    plan_parents(&input, &mut draft);
     if !options.skip.large_objects {
         draft.plan.large_objects = catalog.large_objects;
     }
@@ -85,6 +86,28 @@ impl Draft {
     fn skip(&mut self, object: String, reason: impl Into<String>, severity: Severity) {
         self.plan.skipped.push(Skipped { object, reason: reason.into(), severity });
     }
+}
+
+/// First major version whose ANALYZE can leave the members of a partitioned table out.
+const ANALYZE_ONLY_MAJOR: u32 = 18;
+
+/// Plans the partitioned tables and inheritance parents to analyze, in the order of the catalog.
+fn plan_parents(input: &Input<'_>, draft: &mut Draft) {
+    if input.options.skip.vacuum {
+        return;
+    }
+    let inherited: HashSet<Oid> =
+        input.catalog.tables.iter().flat_map(|table| table.inherits.iter().copied()).collect();
+    let only = input.target.server.major() >= ANALYZE_ONLY_MAJOR;
+    let parents = input.catalog.tables.iter().filter(|table| {
+        let root = table.partition_of.is_none() && table.inherits.is_empty();
+        let parent = table.kind == TableKind::Partitioned || inherited.contains(&table.oid);
+        parent
+            && (only || root)
+            && table.extension.is_none()
+            && input.selection.copies_data(table.oid)
+    });
+    draft.plan.parents = parents.map(|table| table.name.clone()).collect();
 }
 
 /// Plans the sequences, in the order of the catalog.

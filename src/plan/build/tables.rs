@@ -11,9 +11,7 @@ use crate::config::clone::CopyFormat;
 use crate::plan::eligible::{Rows, bytes_to_copy, rows_of};
 use crate::plan::error::PlanError;
 use crate::plan::format::{Choice, FormatChooser};
-use crate::plan::index::{
-    constraint_plan, index_plan, index_statements, makes_own_index, table_statements,
-};
+use crate::plan::index::{constraint_plan, index_plan, makes_own_index};
 use crate::plan::order::{indexes_largest_first, largest_first};
 use crate::plan::split::SplitRule;
 use crate::plan::table::{Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
@@ -107,8 +105,8 @@ impl<'a> Loader<'a> {
             parts.push(Part { index: 0, range: PartRange::Whole });
         }
         if matches!(load, LoadStrategy::ReplaceFrozen | LoadStrategy::Replace) {
-            let bounds = input.facts.key_bounds.get(&table.oid);
-            let cut = self.rule.cut(table, input.catalog, bounds, input.options.split.skip_ctid);
+            let cuts = input.facts.key_cuts.get(&table.oid).map_or(&[][..], Vec::as_slice);
+            let cut = self.rule.cut(table, input.catalog, cuts, input.options.split.skip_ctid);
             if let Some((reason, severity)) = cut.obstacle {
                 draft.skip(format!("split of table {}", table.name), reason, severity);
             }
@@ -142,7 +140,8 @@ impl<'a> Loader<'a> {
             condition,
             indexes: 0..0,
             constraints: 0..0,
-            after_indexes: Vec::new(),
+            replica_identity: None,
+            clustered: None,
             vacuum: vacuum_kind(input, load),
         }
     }
@@ -237,12 +236,15 @@ impl<'a> Hanging<'a> {
                 draft.skip(object, "it is invalid on the source", Severity::Warning);
                 continue;
             }
-            table_statements(index, &table.name, &mut plan.after_indexes);
-            if constraint.flatten().is_some_and(makes_own_index) {
-                plan.after_indexes.extend(index_statements(index));
-                continue;
+            if index.replica_identity {
+                plan.replica_identity = Some(index.name.name.clone());
             }
-            draft.plan.indexes.push(index_plan(index, position, keep_tablespace));
+            if index.clustered {
+                plan.clustered = Some(index.name.name.clone());
+            }
+            if !constraint.flatten().is_some_and(makes_own_index) {
+                draft.plan.indexes.push(index_plan(index, position, keep_tablespace));
+            }
         }
         plan.indexes = range(start, draft.plan.indexes.len());
 
@@ -258,13 +260,8 @@ impl<'a> Hanging<'a> {
             };
             draft.excluded.push((PG_CONSTRAINT, constraint.oid));
             if index.valid {
-                let table = (position, &table.name);
-                draft.plan.constraints.push(constraint_plan(
-                    constraint,
-                    index,
-                    table,
-                    keep_tablespace,
-                ));
+                let planned = constraint_plan(constraint, index, position, keep_tablespace);
+                draft.plan.constraints.push(planned);
             }
         }
         plan.constraints = range(start, draft.plan.constraints.len());
