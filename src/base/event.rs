@@ -80,6 +80,10 @@ pub enum Event {
         id: JobId,
         /// How long it took, its retries included.
         elapsed: Duration,
+        /// Indexes that it built; a small table is one job with its indexes.
+        indexes: u64,
+        /// Constraints that it added.
+        constraints: u64,
     },
     /// A job failed for good; the message is one line.
     JobFailed {

@@ -1,5 +1,6 @@
 //! Runs `clone`: settings, signals, display, command, summary.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
@@ -7,13 +8,17 @@ use tokio::sync::mpsc;
 use super::args::CloneArgs;
 use super::exit::Exit;
 use super::program::Program;
-use super::settings::{self, ResolvedClone};
+use super::settings::{self, ResolvedClone, ShownSetting};
 use super::signals::Signals;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::base::event::EVENT_CHANNEL_LENGTH;
 use crate::base::stop::StopSignal;
-use crate::command;
-use crate::config::CloneConfig;
+use crate::base::summary::RunSummary;
+use crate::command::clone::{self, CloneOutcome};
+use crate::config::{CloneConfig, PlanFormat};
+use crate::local::workdir;
+use crate::report::table::{self, Column};
+use crate::report::{self, summary_json, summary_text};
 
 /// Longest wait for the display to show the last events once the command has returned.
 ///
@@ -26,19 +31,76 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
     let ResolvedClone { config, shown } =
         settings::resolve_clone(args, program.json, &program.environment)?;
     if args.run.show_settings {
-        let _ = &shown;
+        report::print(&settings_text(&shown, config.plan_format)?)?;
+        return Ok(Exit::Success);
     }
-    Program::runtime()?.block_on(clone(config, program))
+    tracing::info!("[SOURCE] copying from \"{}\"", config.source.display_uri());
+    tracing::info!("[TARGET] copying to \"{}\"", config.target.display_uri());
+    tracing::info!("using work directory \"{}\"", config.directory.display());
+    let summary_path = config.directory.join(SUMMARY_FILE);
+    let CloneOutcome { summary, plan_text } =
+        Program::runtime()?.block_on(clone(config, program))?;
+    if let Some(text) = plan_text {
+        report::print(&text)?;
+        return Ok(Exit::Success);
+    }
+    show_summary(&summary, &summary_path)?;
+    Ok(Exit::of_summary(&summary))
 }
 
+/// Name of the summary in the work directory.
+const SUMMARY_FILE: &str = "summary.json";
+
 /// Runs the command beside its display and its signals.
-async fn clone(config: CloneConfig, program: &Program) -> Result<Exit> {
+async fn clone(config: CloneConfig, program: &Program) -> Result<CloneOutcome> {
     let (events, receiver) = mpsc::channel(EVENT_CHANNEL_LENGTH);
     let stop = StopSignal::new();
-    let signals = Signals::install()?;
-    let watcher = tokio::spawn(signals.watch(stop.clone(), events.downgrade()));
-    let _ = (receiver, DISPLAY_END_WAIT_MAX, &program.terminal);
-    let outcome = command::clone::run(config, events, stop).await;
+    let watcher = tokio::spawn(Signals::install()?.watch(stop.clone(), events.downgrade()));
+    let terminal = Arc::clone(&program.terminal);
+    let mut display = tokio::spawn(report::run(receiver, program.display(), terminal));
+    let outcome = Box::pin(clone::run(config, events, stop)).await;
     watcher.abort();
-    Ok(Exit::of_summary(&outcome?.summary))
+    if tokio::time::timeout(DISPLAY_END_WAIT_MAX, &mut display).await.is_err() {
+        // The display takes itself off the terminal when its task is dropped; wait for that.
+        display.abort();
+        let _ = display.await;
+    }
+    outcome
+}
+
+/// Prints the end-of-run tables and writes `summary.json`.
+fn show_summary(summary: &RunSummary, path: &std::path::Path) -> Result<()> {
+    report::print(&summary_text::render(summary))?;
+    workdir::replace_file(path, summary_json::render(summary)?.as_bytes())
+}
+
+/// The resolved settings as a table or as JSON.
+fn settings_text(shown: &[ShownSetting], format: PlanFormat) -> Result<String> {
+    match format {
+        PlanFormat::Text => {
+            let columns = [Column::left("Setting"), Column::left("Value"), Column::left("From")];
+            let rows: Vec<Vec<String>> = shown
+                .iter()
+                .map(|setting| {
+                    vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]
+                })
+                .collect();
+            Ok(table::render(&columns, &rows))
+        }
+        PlanFormat::Json => {
+            let entries: Vec<serde_json::Value> = shown
+                .iter()
+                .map(|setting| {
+                    serde_json::json!({
+                        "setting": setting.name,
+                        "value": setting.value,
+                        "from": setting.origin.to_string(),
+                    })
+                })
+                .collect();
+            serde_json::to_string_pretty(&entries)
+                .map(|text| text + "\n")
+                .map_err(|error| Error::internal(format!("could not print the settings: {error}")))
+        }
+    }
 }

@@ -16,6 +16,8 @@ pub struct ProcessEnvironment {
     program: Option<PathBuf>,
     /// Home directory, when there is one.
     home: Option<PathBuf>,
+    /// Name of the operating system's user, when it has one.
+    user: Option<String>,
 }
 
 impl ProcessEnvironment {
@@ -25,6 +27,7 @@ impl ProcessEnvironment {
             variables: std::env::vars_os().collect(),
             program: std::env::current_exe().ok(),
             home: std::env::home_dir(),
+            user: whoami::username().ok(),
         }
     }
 
@@ -70,6 +73,11 @@ impl ProcessEnvironment {
     /// Home directory.
     pub fn home(&self) -> Option<&PathBuf> {
         self.home.as_ref()
+    }
+
+    /// Name of the operating system's user.
+    pub fn user(&self) -> Option<&str> {
+        self.user.as_deref()
     }
 
     /// All variables whose name and value are UTF-8, for `connect::conninfo`.

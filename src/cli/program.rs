@@ -12,7 +12,7 @@ use super::settings::{self, Connections};
 use super::version::VERSION;
 use crate::base::error::{Error, Result};
 use crate::command;
-use crate::report::{self, Terminal};
+use crate::report::{self, Display, Terminal};
 
 /// Fewest worker threads: one may be busy in a long computation while the other serves sockets.
 const WORKER_THREADS_MIN: usize = 2;
@@ -26,6 +26,8 @@ pub(super) struct Program {
     pub(super) json: bool,
     /// Standard error.
     pub(super) terminal: Arc<Terminal>,
+    /// How progress is shown.
+    display: Display,
 }
 
 impl Program {
@@ -40,10 +42,16 @@ impl Program {
     ) -> Result<Self> {
         let terminal = Arc::new(Terminal::stderr());
         let settings = LogSettings::resolve(Severity::threshold(common), &environment)?;
+        let display = choose_display(&settings, &terminal);
         logging::start(settings, Arc::clone(&terminal))?;
         let program = environment.program();
         tracing::info!("running pgcopydb {VERSION} from \"{}\"", program.display());
-        Ok(Self { environment, json, terminal })
+        Ok(Self { environment, json, terminal, display })
+    }
+
+    /// How progress is shown.
+    pub(super) fn display(&self) -> Display {
+        self.display
     }
 
     /// Creates the runtime that carries a command.
@@ -54,6 +62,16 @@ impl Program {
             .enable_all()
             .build()
             .map_err(|error| Error::internal(format!("could not start the runtime: {error}")))
+    }
+}
+
+/// A live display is for a person who watches and did not ask for silence; JSON lines are for
+/// programs.
+fn choose_display(settings: &LogSettings, terminal: &Terminal) -> Display {
+    if terminal.is_interactive() && !settings.json && settings.threshold < Severity::Error {
+        Display::Live
+    } else {
+        Display::Lines
     }
 }
 

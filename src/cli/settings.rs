@@ -8,7 +8,7 @@ use std::fmt::Display;
 use std::path::PathBuf;
 
 use super::args::{CloneArgs, ConnectionArgs, CopyFormatArg};
-use super::connection::{describe_connection, parse_connection};
+use super::connection::parse_connection;
 use super::environment::ProcessEnvironment;
 use super::variables;
 use crate::base::error::{Error, Result};
@@ -250,11 +250,11 @@ impl Resolver<'_> {
         }
         if let Some(text) = given {
             let info = parse_connection(text, self.environment)
-                .map_err(|reason| Error::config(format!("option --{option}: {reason}")))?;
+                .map_err(|error| Error::from(error).during(format!("option --{option}")))?;
             found = Some((info, Origin::Option));
         }
         Ok(found.map(|(info, origin)| {
-            self.show(option, describe_connection(&info), origin);
+            self.show(option, info.display_uri(), origin);
             info
         }))
     }

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Error, Result, Side};
 use crate::connect::client::Session;
+use crate::connect::client::retry::Backoff;
 use crate::connect::conninfo::ConnInfo;
 
 /// Connects to both ends at once; returns what failed, source first.
@@ -10,14 +11,14 @@ pub async fn run(source: &ConnInfo, target: &ConnInfo) -> Vec<Error> {
     [source, target].into_iter().filter_map(Result::err).collect()
 }
 
-/// Connects to one end.
+/// Connects to one end, trying again while the failure is transient.
 async fn ping(side: Side, info: &ConnInfo) -> Result<()> {
-    let session = Session::connect(side, info, "ping").await?;
+    let mut backoff = Backoff::new(u64::from(side == Side::Target));
+    let session = Session::connect_patiently(side, info, "ping", &mut backoff).await?;
     let version = session.parameter("server_version").unwrap_or("unknown");
     tracing::info!(
-        database = info.dbname,
-        user = info.user,
         server_version = version,
+        uri = info.display_uri(),
         "could connect to the {side} database"
     );
     Ok(())

@@ -3,9 +3,19 @@
 //! This module listens: events arrive through a channel, volumes are sampled from counters, the end
 //! result arrives as a summary. Nothing below `cli` knows it.
 
+mod bars;
 pub mod error;
+mod lines;
+mod progress;
+mod reporter;
+mod step;
+pub mod summary_json;
+pub mod summary_text;
+pub mod table;
 mod terminal;
+mod words;
 
+pub use reporter::{Display, run};
 pub use terminal::Terminal;
 
 use std::io::Write;

@@ -21,7 +21,7 @@ const RATIO_BYTES_MIN: u64 = 1 << 20;
 
 /// Everything known about a run so far.
 #[derive(Debug, Default)]
-pub struct Progress {
+pub(super) struct Progress {
     totals: PlanTotals,
     steps: Vec<Step>,
     running: BTreeMap<JobId, RunningJob>,
@@ -48,96 +48,96 @@ struct Done {
 
 /// A job that runs.
 #[derive(Debug, Clone)]
-pub struct RunningJob {
+pub(super) struct RunningJob {
     /// Its kind.
-    pub class: JobClass,
+    pub(super) class: JobClass,
     /// What to call it.
-    pub label: Arc<str>,
+    pub(super) label: Arc<str>,
     /// Estimated bytes, 0 when unknown.
-    pub estimated_bytes: u64,
+    pub(super) estimated_bytes: u64,
     /// When it began.
-    pub started: Instant,
+    pub(super) started: Instant,
     counters: Arc<JobCounters>,
 }
 
 /// A job that has just ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub(super) struct Ended {
     /// Its kind.
-    pub class: JobClass,
+    pub(super) class: JobClass,
     /// What to call it.
-    pub label: Arc<str>,
+    pub(super) label: Arc<str>,
     /// Estimated bytes, 0 when unknown.
-    pub estimated_bytes: u64,
+    pub(super) estimated_bytes: u64,
     /// Payload bytes moved.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// Rows moved.
-    pub rows: u64,
+    pub(super) rows: u64,
 }
 
 /// Progress at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Snapshot {
+pub(super) struct Snapshot {
     /// The step that began last, of those that run.
-    pub step: Option<Step>,
+    pub(super) step: Option<Step>,
     /// Tables done, those of earlier runs included.
-    pub tables_done: u64,
+    pub(super) tables_done: u64,
     /// Tables to do.
-    pub tables_total: u64,
+    pub(super) tables_total: u64,
     /// Estimated share of the source's bytes that is done, in bytes, earlier runs included.
-    pub disk_bytes_done: u64,
+    pub(super) disk_bytes_done: u64,
     /// Bytes on the source's disk.
-    pub disk_bytes_total: u64,
+    pub(super) disk_bytes_total: u64,
     /// Payload bytes moved in this run.
-    pub wire_bytes: u64,
+    pub(super) wire_bytes: u64,
     /// Rows moved in this run.
-    pub rows: u64,
+    pub(super) rows: u64,
     /// Payload bytes per second, lately.
-    pub rate_bytes: u64,
+    pub(super) rate_bytes: u64,
     /// Indexes built in this run.
-    pub indexes_done: u64,
+    pub(super) indexes_done: u64,
     /// Indexes to build.
-    pub indexes_total: u64,
+    pub(super) indexes_total: u64,
     /// Constraints added in this run.
-    pub constraints_done: u64,
+    pub(super) constraints_done: u64,
     /// Constraints to add.
-    pub constraints_total: u64,
+    pub(super) constraints_total: u64,
     /// Jobs that failed.
-    pub failed: u64,
+    pub(super) failed: u64,
     /// Time until the last row is copied; `None` while it cannot be told. Indexes that are built
     /// after that are not covered.
-    pub copy_time_left: Option<Duration>,
+    pub(super) copy_time_left: Option<Duration>,
     /// The running jobs, largest first.
-    pub running: Vec<RunningLine>,
+    pub(super) running: Vec<RunningLine>,
     /// What is happening because somebody asked to stop.
-    pub stopping: Option<&'static str>,
+    pub(super) stopping: Option<&'static str>,
 }
 
 /// One running job at one moment.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct RunningLine {
+pub(super) struct RunningLine {
     /// Its kind.
-    pub class: JobClass,
+    pub(super) class: JobClass,
     /// What to call it.
-    pub label: Arc<str>,
+    pub(super) label: Arc<str>,
     /// Payload bytes so far.
-    pub bytes: u64,
+    pub(super) bytes: u64,
     /// Rows so far.
-    pub rows: u64,
+    pub(super) rows: u64,
     /// Estimated bytes on the source's disk, 0 when unknown.
-    pub estimated_bytes: u64,
+    pub(super) estimated_bytes: u64,
     /// Payload bytes per second since it began.
-    pub rate_bytes: u64,
+    pub(super) rate_bytes: u64,
     /// How long it has run.
-    pub elapsed: Duration,
+    pub(super) elapsed: Duration,
 }
 
 impl Progress {
     /// Takes an event; returns the job when the event ended one.
-    pub fn take(&mut self, event: &Event, now: Instant) -> Option<Ended> {
+    pub(super) fn take(&mut self, event: &Event, now: Instant) -> Option<Ended> {
         match event {
             Event::StepStarted(step) => self.steps.push(*step),
-            Event::StepFinished(step, _) => self.steps.retain(|running| running != step),
+            Event::StepFinished(step, _) => self.finish_step(*step),
             Event::PlanReady(totals) => {
                 self.done.tables = totals.tables_already_done;
                 self.totals = totals.clone();
@@ -155,15 +155,24 @@ impl Progress {
                 };
                 self.running.insert(*id, job);
             }
-            Event::JobFinished { id, .. } => return self.end(*id, true),
-            Event::JobFailed { id, .. } => return self.end(*id, false),
+            Event::JobFinished { id, indexes, constraints, .. } => {
+                self.done.indexes += indexes;
+                self.done.constraints += constraints;
+                let ended = self.end(*id)?;
+                self.count(&ended);
+                return Some(ended);
+            }
+            Event::JobFailed { id, .. } => {
+                self.done.failed += 1;
+                return self.end(*id);
+            }
             Event::Stopping(text) => self.stopping = Some(text),
         }
         None
     }
 
     /// Remembers the volume at this moment, for the rate. To be called at every tick.
-    pub fn sample(&mut self, now: Instant) {
+    pub(super) fn sample(&mut self, now: Instant) {
         self.samples.push_back((now, self.wire_bytes()));
         // One sample older than the window stays, so that the window is always covered.
         while self.samples.get(1).is_some_and(|(time, _)| now - *time >= RATE_WINDOW) {
@@ -172,7 +181,7 @@ impl Progress {
     }
 
     /// Progress at this moment.
-    pub fn snapshot(&self, now: Instant) -> Snapshot {
+    pub(super) fn snapshot(&self, now: Instant) -> Snapshot {
         let disk_bytes_done = self.disk_bytes_done();
         Snapshot {
             step: self.steps.last().copied(),
@@ -195,45 +204,47 @@ impl Progress {
     }
 
     /// Bytes on the source's disk, all tables together.
-    pub fn disk_bytes_total(&self) -> u64 {
+    pub(super) fn disk_bytes_total(&self) -> u64 {
         self.totals.bytes
     }
 
-    /// Removes a job and counts it.
-    fn end(&mut self, id: JobId, is_good: bool) -> Option<Ended> {
+    /// Ends a step. Once all data is there every table is, those included of which an earlier run
+    /// had copied some parts: their last part cannot be told from its label.
+    fn finish_step(&mut self, step: Step) {
+        self.steps.retain(|running| *running != step);
+        if matches!(step, Step::Copy | Step::Data) && self.done.failed == 0 {
+            self.done.tables = self.totals.tables;
+        }
+    }
+
+    /// Removes a job.
+    fn end(&mut self, id: JobId) -> Option<Ended> {
         let job = self.running.remove(&id)?;
-        let ended = Ended {
+        Some(Ended {
             class: job.class,
             label: job.label,
             estimated_bytes: job.estimated_bytes,
             bytes: job.counters.bytes(),
             rows: job.counters.rows(),
-        };
-        if is_good {
-            self.count(&ended);
-        } else {
-            self.done.failed += 1;
-        }
-        Some(ended)
+        })
     }
 
-    /// Counts a job that ended well.
+    /// Counts the rows of a job that ended well.
     fn count(&mut self, ended: &Ended) {
-        match ended.class {
-            JobClass::Copy => {
-                self.done.disk_bytes += ended.estimated_bytes;
-                self.done.wire_bytes += ended.bytes;
-                self.done.rows += ended.rows;
-                self.done.tables += u64::from(self.is_last_part(&ended.label));
-            }
-            JobClass::Index => self.done.indexes += 1,
-            JobClass::Constraint => self.done.constraints += 1,
-            JobClass::Vacuum | JobClass::LargeObjects | JobClass::Sequences => {}
+        if ended.class == JobClass::Copy {
+            self.done.disk_bytes += ended.estimated_bytes;
+            self.done.wire_bytes += ended.bytes;
+            self.done.rows += ended.rows;
+            self.done.tables += u64::from(self.is_last_part(&ended.label));
         }
     }
 
-    /// Whether this label completes a table: parts are labelled `name index/count`.
+    /// Whether this label completes a table: parts are labelled `name index/count`, and the job that
+    /// empties a table before its parts are copied `truncate name`.
     fn is_last_part(&mut self, label: &str) -> bool {
+        if label.starts_with("truncate ") {
+            return false;
+        }
         let Some((table, count)) = split_label(label) else { return true };
         let left = self.parts_left.entry(table.to_owned()).or_insert(count);
         *left = left.saturating_sub(1);
@@ -353,7 +364,11 @@ mod tests {
     }
 
     fn finish(id: u32) -> Event {
-        Event::JobFinished { id: JobId(id), elapsed: Duration::from_secs(1) }
+        finish_with(id, 0, 0)
+    }
+
+    fn finish_with(id: u32, indexes: u64, constraints: u64) -> Event {
+        Event::JobFinished { id: JobId(id), elapsed: Duration::from_secs(1), indexes, constraints }
     }
 
     fn with_totals(tables: u64, bytes: u64) -> Progress {
@@ -376,6 +391,20 @@ mod tests {
         assert_eq!(progress.snapshot(now).tables_done, 1);
         progress.take(&finish(1), now);
         assert_eq!(progress.snapshot(now).tables_done, 2);
+    }
+
+    #[test]
+    fn emptying_a_table_does_not_complete_it_and_a_finished_copy_completes_all() {
+        let now = Instant::now();
+        let mut progress = with_totals(1, MB);
+        progress.take(&start(1, JobClass::Copy, "truncate public.a", 0).0, now);
+        progress.take(&finish(1), now);
+        // Part 1 was copied by an earlier run.
+        progress.take(&start(2, JobClass::Copy, "public.a 2/2", MB).0, now);
+        progress.take(&finish(2), now);
+        assert_eq!(progress.snapshot(now).tables_done, 0);
+        progress.take(&Event::StepFinished(Step::Data, Duration::ZERO), now);
+        assert_eq!(progress.snapshot(now).tables_done, 1);
     }
 
     #[test]
@@ -460,8 +489,8 @@ mod tests {
         progress.take(&start(2, JobClass::Constraint, "c", 0).0, now);
         progress.take(&start(3, JobClass::Index, "j", 0).0, now);
         assert_eq!(progress.snapshot(now).running.len(), 3);
-        progress.take(&finish(1), now);
-        progress.take(&finish(2), now);
+        progress.take(&finish_with(1, 1, 0), now);
+        progress.take(&finish_with(2, 0, 1), now);
         let failed = Event::JobFailed { id: JobId(3), message: "x".into() };
         assert!(progress.take(&failed, now).is_some());
         let snapshot = progress.snapshot(now);

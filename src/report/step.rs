@@ -4,51 +4,41 @@ use crate::base::summary::Step;
 
 /// A step in words.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct StepText {
+pub(super) struct StepText {
     /// Label in the end-of-run table and in `summary.json`.
-    pub label: &'static str,
+    pub(super) label: &'static str,
     /// Which ends it talks to.
-    pub connection: &'static str,
+    pub(super) connection: &'static str,
     /// Number and description in log lines; `None` for sums over other steps.
-    pub log: Option<(u8, &'static str)>,
+    pub(super) log: Option<(u8, &'static str)>,
 }
 
 /// A step in words.
 ///
 /// Source: spec/commands.md 9.1 for labels and ends, 6.1 for the numbers.
-pub fn text(step: Step) -> StepText {
+pub(super) fn text(step: Step) -> StepText {
     let (label, connection, log) = match step {
         Step::Catalog => (
             "Catalog Queries (table ordering, filtering, etc)",
             "source",
             Some((1, "read the catalogs, apply the filters, make the plan")),
         ),
-        Step::DumpSchema => {
-            ("Dump Schema", "source", Some((2, "dump the schema with pg_dump")))
+        Step::DumpSchema => ("Dump Schema", "source", Some((2, "dump the schema with pg_dump"))),
+        Step::PrepareSchema => {
+            ("Prepare Schema", "target", Some((3, "restore the pre-data section with pg_restore")))
         }
-        Step::PrepareSchema => (
-            "Prepare Schema",
-            "target",
-            Some((3, "restore the pre-data section with pg_restore")),
-        ),
         Step::Data => ("COPY, INDEX, CONSTRAINTS, VACUUM (wall clock)", "both", None),
         Step::Copy => ("COPY (cumulative)", "both", Some((4, "copy table data"))),
         Step::LargeObjects => {
             ("Large Objects (cumulative)", "both", Some((5, "copy large objects")))
         }
-        Step::CreateIndex => {
-            ("CREATE INDEX (cumulative)", "target", Some((6, "create indexes")))
-        }
-        Step::Constraints => {
-            ("CONSTRAINTS (cumulative)", "target", Some((7, "add constraints")))
-        }
+        Step::CreateIndex => ("CREATE INDEX (cumulative)", "target", Some((6, "create indexes"))),
+        Step::Constraints => ("CONSTRAINTS (cumulative)", "target", Some((7, "add constraints"))),
         Step::Vacuum => ("VACUUM (cumulative)", "target", Some((8, "vacuum and analyze"))),
         Step::Sequences => ("Reset Sequences", "both", Some((9, "set sequence values"))),
-        Step::FinalizeSchema => (
-            "Finalize Schema",
-            "both",
-            Some((10, "restore the post-data section with pg_restore")),
-        ),
+        Step::FinalizeSchema => {
+            ("Finalize Schema", "both", Some((10, "restore the post-data section with pg_restore")))
+        }
         Step::Total => ("Total Wall Clock Duration", "both", None),
     };
     StepText { label, connection, log }

@@ -188,8 +188,7 @@ mod tests {
             tables(&summary().tables),
             "  OID | Schema |   Name | Parts | copy duration | transmitted bytes | indexes | create index\n\
              ------+--------+--------+-------+---------------+-------------------+---------+-------------\n\
-             16398 | public | rental |     8 |        4s321 |             20 MB |       2 |        345ms\n"
-                .replace("       4s321", "         4s321")
+             16398 | public | rental |     8 |         4s321 |             20 MB |       2 |        345ms\n"
         );
     }
 
@@ -209,8 +208,10 @@ mod tests {
         assert_eq!(lines[1], lines[13]);
         assert_eq!(
             lines[6],
-            format!(" {:>50}   {:>10}  {:>10}  {:>10}  {:>12}", "COPY (cumulative)", "both",
-                " 4s321", "20 MB", "4")
+            format!(
+                " {:>50}   {:>10}  {:>10}  {:>10}  {:>12}",
+                "COPY (cumulative)", "both", " 4s321", "20 MB", "4"
+            )
         );
         assert!(lines[14].trim_start().starts_with("Total Wall Clock Duration"));
     }
