@@ -96,6 +96,8 @@ pub async fn list(
     let output = surroundings
         .command(tool)
         .argument("--list")
+        // With the dependencies, which tell what belongs to what.
+        .argument("--verbose")
         .argument(archive)
         .run(cancel)
         .await

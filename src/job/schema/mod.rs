@@ -9,6 +9,8 @@
 
 pub mod dump;
 pub mod restore;
+pub mod toc;
+pub mod toc_filter;
 
 use std::sync::Arc;
 
