@@ -4,6 +4,8 @@
 //! (S-10), so the cuts are taken from the rows: a sample of pages under the run's snapshot, else the
 //! histogram that ANALYZE left, else equal steps.
 
+use proto::types::TransactionStatus;
+
 use super::model::{SplitKey, Table};
 use super::query::{self, Fields, ServerVersion, explain_timeout};
 use crate::base::error::{Error, Result};
@@ -62,8 +64,8 @@ pub struct KeyBounds {
 
 /// Reads where to cut a table into about `parts` parts of equal size.
 ///
-/// The session is in the transaction of the snapshot. Whatever fails is rolled back to a savepoint, so
-/// that the snapshot stays usable: a table may be gone, or locked by somebody.
+/// The session is in the transaction of the snapshot. Whatever the server refuses is rolled back to a
+/// savepoint, so that the snapshot stays usable: a table may be gone, or locked by somebody.
 ///
 /// Not cancel safe: a dropped future leaves the session in the middle of a result.
 ///
@@ -73,23 +75,35 @@ pub async fn key_bounds(session: &mut Session, table: &Table, parts: u32) -> Res
     let Some(key) = &table.split_key else {
         return Err(Error::internal(format!("{} has no split key", table.name)));
     };
+    if session.transaction_status() == TransactionStatus::Idle {
+        return read_bounds(session, table, key, parts).await;
+    }
     session.execute("savepoint pgcopydb_key_bounds").await?;
     let bounds = read_bounds(session, table, key, parts).await;
-    let undo = match &bounds {
-        Ok(_) => "release savepoint pgcopydb_key_bounds",
-        Err(_) => "rollback to savepoint pgcopydb_key_bounds",
-    };
-    let undone = session.execute(undo).await;
-    // The first error explains the second: a broken connection shows in both.
-    let bounds = bounds.map_err(|error| {
-        explain_timeout(error, session).during(format!("read key bounds of {}", table.name))
-    })?;
-    undone?;
-    Ok(bounds)
+    if bounds.is_err() && !session.is_broken() {
+        session.execute("rollback to savepoint pgcopydb_key_bounds").await?;
+    }
+    if !session.is_broken() {
+        session.execute("release savepoint pgcopydb_key_bounds").await?;
+    }
+    bounds
 }
 
-/// The same without the savepoint.
+/// The same without the savepoint; errors name the table.
 async fn read_bounds(
+    session: &mut Session,
+    table: &Table,
+    key: &SplitKey,
+    parts: u32,
+) -> Result<KeyBounds> {
+    let bounds = find_bounds(session, table, key, parts).await;
+    bounds.map_err(|error| {
+        explain_timeout(error, session).during(format!("read key bounds of {}", table.name))
+    })
+}
+
+/// Takes the best source of cuts that there is.
+async fn find_bounds(
     session: &mut Session,
     table: &Table,
     key: &SplitKey,
@@ -221,7 +235,8 @@ fn interpolate(quantiles: &[i64], parts: u32) -> Vec<i64> {
         let low = i128::from(*quantiles.get(at)?);
         let high = i128::from(*quantiles.get(at + 1)?);
         // |high - low| < 2^64 and rest < 2^32, so the product fits.
-        i64::try_from(low + (high - low) * rest / parts).ok()
+        // Rounded up: the cut belongs to the part that it begins.
+        i64::try_from(low + ((high - low) * rest + parts - 1) / parts).ok()
     };
     (1..parts).filter_map(cut).collect()
 }
@@ -241,9 +256,9 @@ mod tests {
     // trap S-7
     #[test]
     fn the_whole_of_int8_is_cut_without_overflow() {
-        assert_eq!(interpolate(&[i64::MIN, i64::MAX], 2), [-1]);
+        assert_eq!(interpolate(&[i64::MIN, i64::MAX], 2), [0]);
         let quarters = interpolate(&[i64::MIN, i64::MAX], 4);
-        assert_eq!(quarters, [-(1 << 62) - 1, -1, (1 << 62) - 1]);
+        assert_eq!(quarters, [-(1 << 62), 0, 1 << 62]);
         let cuts = interpolate(&[i64::MIN, i64::MAX], u32::from(u16::MAX));
         assert_eq!(cuts.len(), usize::from(u16::MAX) - 1);
         assert!(cuts.is_sorted_by(|a, b| a < b));
@@ -267,7 +282,7 @@ mod tests {
     fn cuts_that_make_empty_parts_are_dropped() {
         let range = KeyRange { min: 1, max: 9 };
         assert_eq!(tidy(vec![9, 1, 5, 5, 10, -3], range), [5, 9]);
-        assert_eq!(interpolate(&[3, 4], 5), [3, 3, 3, 3]);
+        assert_eq!(interpolate(&[3, 4], 5), [4, 4, 4, 4]);
     }
 
     #[test]

@@ -26,6 +26,8 @@ pub enum SizeSource {
 /// The session is in a REPEATABLE READ, READ ONLY transaction on the run's snapshot. Nothing is
 /// written and no temporary table is made, so a standby will do (S-21). Tables come largest first, all
 /// else by identifier. Indexes and constraints that were dropped since the snapshot are left out.
+/// Definitions of indexes open their table on the server, so an ACCESS EXCLUSIVE lock of another
+/// session is waited for, as long as `lock_timeout` allows.
 ///
 /// Not cancel safe: a dropped future leaves the session in the middle of a result.
 ///

@@ -1,5 +1,10 @@
 -- Primary key, unique, exclusion and foreign-key constraints of the relations of tables.sql, by
--- identifier. The definition is null for a constraint that was dropped since the snapshot.
+-- identifier.
+--
+-- The definition is null for a constraint that went with a table or an index since the snapshot:
+-- pg_get_constraintdef() finds the constraint's row under the snapshot, looks its index up in the
+-- present catalog, and fails the whole query. A privilege function says whether a relation is still
+-- there: it gives null when not.
 --
 -- columns: oid, name, kind, table_oid, index_oid, referenced_oid, definition, deferrable, deferred,
 --          validated, parent, temporal, enforced, local
@@ -12,7 +17,18 @@ select
     con.conrelid as table_oid,
     nullif(con.conindid, 0) as index_oid,
     nullif(con.confrelid, 0) as referenced_oid,
-    pg_catalog.pg_get_constraintdef(con.oid) as definition,
+    case
+        when pg_catalog.has_table_privilege(con.conrelid, 'select') is not null
+            and (
+                con.conindid = 0
+                or pg_catalog.has_table_privilege(con.conindid, 'select') is not null
+            )
+            and (
+                con.confrelid = 0
+                or pg_catalog.has_table_privilege(con.confrelid, 'select') is not null
+            )
+        then pg_catalog.pg_get_constraintdef(con.oid)
+    end as definition,
     con.condeferrable as deferrable,
     con.condeferred as deferred,
     con.convalidated as validated,

@@ -1,6 +1,7 @@
 -- Indexes of the relations of tables.sql, partitioned and invalid ones included, by identifier.
 --
--- The definition is null for an index that was dropped since the snapshot. Key columns are table
+-- The definition is null for an index that was dropped since the snapshot; reading it opens the
+-- table, so it waits for an ACCESS EXCLUSIVE lock of another session. Key columns are table
 -- column numbers, 0 for an expression, followed by INCLUDE columns from position key_count on.
 --
 -- columns: oid, schema, name, table_oid, definition, primary, unique, valid, partitioned, parent,
