@@ -35,6 +35,8 @@ pub mod copy;
 pub mod error;
 pub mod frame;
 pub mod frontend;
+#[cfg(any(test, fuzzing))]
+pub mod fuzzing;
 pub mod limits;
 pub mod lsn;
 pub mod read;
