@@ -62,7 +62,7 @@ fn read_key(path: &Path) -> Result<PrivateKeyDer<'static>, OpenFailure> {
         io::ErrorKind::NotFound => problem("does not exist, but there is a client certificate"),
         _ => problem(&format!("cannot be read: {error}")),
     })?;
-    check_permissions(&metadata).map_err(|reason| problem(reason))?;
+    check_permissions(&metadata).map_err(problem)?;
     let bytes = std::fs::read(path)
         .map(Zeroizing::new)
         .map_err(|error| problem(&format!("cannot be read: {error}")))?;
