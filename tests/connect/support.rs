@@ -36,7 +36,7 @@ const ROLES: &str = "
 /// The cluster with TLS that the tests of this binary share; nobody changes its settings.
 pub(crate) fn tls_cluster() -> &'static Cluster {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
-    CLUSTER.get_or_init(|| start_tls_cluster().unwrap())
+    CLUSTER.get_or_init(|| start_tls_cluster().unwrap_or_else(|error| panic!("{error:#}")))
 }
 
 /// Starts a cluster with TLS and the rules of [`HBA`].
