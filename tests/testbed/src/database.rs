@@ -8,6 +8,7 @@ use anyhow::Result;
 
 use crate::cluster::{Cluster, ClusterOptions, quote_ident};
 use crate::install::{Installation, Major};
+use crate::session::Session;
 
 /// The clusters that all tests of a process share, one per major version.
 static SHARED: [OnceLock<Result<Cluster, String>>; Major::ALL.len()] =
@@ -124,6 +125,14 @@ impl<'a> TestDatabase<'a> {
         self.cluster.log_errors(Some(&self.name))
     }
 
+    /// Opens a session that stays open.
+    ///
+    /// # Errors
+    /// When the server refuses it.
+    pub fn session(&self) -> Result<Session> {
+        Session::open(self.cluster, &self.name)
+    }
+
     /// Runs a file of SQL, see [`Cluster::psql_file`].
     ///
     /// # Errors
@@ -134,7 +143,13 @@ impl<'a> TestDatabase<'a> {
 }
 
 impl Drop for TestDatabase<'_> {
+    #[expect(clippy::print_stderr, reason = "shown beside the message of the failing test")]
     fn drop(&mut self) {
+        if std::thread::panicking() {
+            for line in self.log_errors() {
+                eprintln!("server log: {line}");
+            }
+        }
         // A cluster that was stopped on purpose takes its databases with it.
         self.cluster.drop_database(&self.name).ok();
     }

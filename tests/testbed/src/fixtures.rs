@@ -25,6 +25,15 @@ pub fn load_pagila(cluster: &Cluster, database: &str) -> Result<()> {
     cluster.psql_file(database, &pagila.join("pagila-data.sql"))
 }
 
+/// Makes the schema `types`: a table per type family, with ordinary, extreme, empty and null
+/// values.
+///
+/// # Errors
+/// psql's message.
+pub fn types(cluster: &Cluster, database: &str) -> Result<()> {
+    cluster.psql_file(database, &dir().join("types.sql"))
+}
+
 /// Fills a database with pgbench's four tables: 100 000 rows, 15 MB per unit of scale.
 ///
 /// # Errors
@@ -61,7 +70,7 @@ pub fn mixed_rows(cluster: &Cluster, database: &str, name: &str, rows: u64) -> R
          insert into {name}
          select g, timestamptz '2024-01-01 00:00+00' + g * interval '7 seconds',
                 (g % 1000000) / 100.0, g / 7.0, g % 3 = 0, md5(g::text)::uuid,
-                'code-' || g % 5000, 'title ' || g, repeat(md5((g + 1)::text), 5),
+                'code-' || g % 5000, 'the title of row ' || g, repeat(md5((g + 1)::text), 6),
                 jsonb_build_object('k', g % 100, 'v', md5((g + 2)::text))
            from generate_series(1, {rows}) g;"
     );

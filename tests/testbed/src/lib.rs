@@ -35,6 +35,7 @@ pub mod fixtures;
 pub mod install;
 pub mod pgcopydb;
 pub mod process;
+pub mod session;
 
 mod account;
 mod percent;
@@ -43,3 +44,10 @@ pub use cluster::{Cluster, ClusterOptions, StopMode};
 pub use database::{TestDatabase, shared, source, target};
 pub use install::{Installation, Major};
 pub use pgcopydb::Pgcopydb;
+pub use session::Session;
+
+/// Whether the tests that take minutes are wanted: `cargo verify --slow`, or `PGCOPYDB_SLOW=1`.
+#[must_use]
+pub fn slow_tests() -> bool {
+    std::env::var_os("PGCOPYDB_SLOW").is_some_and(|value| value == "1")
+}

@@ -77,6 +77,29 @@ fn pagila_in_different_versions_has_no_difference() {
     compare::compare(&source.uri(), &target.uri()).unwrap().assert_same();
 }
 
+// trap X-28
+#[test]
+fn every_type_family_prints_the_same_whatever_version_and_settings() {
+    let source = TestDatabase::create(testbed::source(), "types").unwrap();
+    let target = TestDatabase::create(testbed::target(), "types").unwrap();
+    for database in [&source, &target] {
+        fixtures::types(database.cluster(), database.name()).unwrap();
+    }
+    for setting in [
+        "datestyle = 'German'",
+        "timezone = 'Asia/Tokyo'",
+        "intervalstyle = 'iso_8601'",
+        "extra_float_digits = -5",
+        "bytea_output = 'escape'",
+        "search_path = types",
+    ] {
+        target.psql(&format!("alter database {} set {setting}", target.name())).unwrap();
+    }
+    let found = compare::row_diff(&source.uri(), &target.uri()).unwrap();
+    assert_eq!(found, []);
+    assert_eq!(compare::schema_diff(&source.uri(), &target.uri()).unwrap(), []);
+}
+
 #[test]
 fn physical_order_does_not_matter() {
     let (source, target) = twins().unwrap();
