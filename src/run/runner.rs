@@ -1,0 +1,584 @@
+//! From a job of the plan to the job body: sessions, retries, marks for the ledger.
+//!
+//! A unit of work that fails for a transient reason is tried again on new sessions, under the same
+//! snapshot, for up to a minute without success. Before it is tried again the ledger is asked: the
+//! commit may have happened although its answer was lost.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::dispatcher::{JobReport, JobRunner};
+use super::pool::Pool;
+use crate::base::counters::JobCounters;
+use crate::base::error::{Error, Result, Side};
+use crate::base::summary::{BuiltObject, Finding, Severity};
+use crate::catalog::model::{Constraint, Index, Oid, SourceCatalog};
+use crate::catalog::{SequenceValues, sequence_values};
+use crate::connect::client::Session;
+use crate::connect::client::retry::Backoff;
+use crate::job::copy::{self, CopyOutcome, CopyPart, Preparation, WireFormat};
+use crate::job::index::{
+    self, Built, ConstraintAdd, ConstraintIndex, ForeignKey, ForeignKeyOutcome, IndexBuild,
+    IndexDetails, TableConstraints,
+};
+use crate::job::sequence::{self, SequenceSet, SequenceValue};
+use crate::job::vacuum::{self, VacuumJob, VacuumWork};
+use crate::job::large_object;
+use crate::ledger::{self, ObjectKind, PartRecord};
+use crate::plan::{Format, Job, JobKind, LoadStrategy, Part, Plan, TablePlan, VacuumKind};
+
+/// SQLSTATEs with which a target refuses FREEZE: object_not_in_prerequisite_state,
+/// feature_not_supported.
+const FREEZE_REFUSED: [&str; 2] = ["55000", "0A000"];
+
+/// Runs jobs against two servers.
+#[derive(Debug)]
+pub struct PgJobRunner {
+    plan: Arc<Plan>,
+    catalog: Arc<SourceCatalog>,
+    indexes: HashMap<Oid, usize>,
+    constraints: HashMap<Oid, usize>,
+    snapshot: Option<String>,
+    no_tablespaces: bool,
+    source: Pool,
+    target: Pool,
+}
+
+impl PgJobRunner {
+    /// A runner for one pass over a plan.
+    ///
+    /// `snapshot` is the exported snapshot that every source session imports.
+    pub fn new(
+        plan: Arc<Plan>,
+        catalog: Arc<SourceCatalog>,
+        snapshot: Option<String>,
+        no_tablespaces: bool,
+        source: Pool,
+        target: Pool,
+    ) -> Self {
+        let indexes = catalog.indexes.iter().enumerate().map(|(at, index)| (index.oid, at));
+        let constraints = catalog.constraints.iter().enumerate().map(|(at, one)| (one.oid, at));
+        Self {
+            indexes: indexes.collect(),
+            constraints: constraints.collect(),
+            plan,
+            catalog,
+            snapshot,
+            no_tablespaces,
+            source,
+            target,
+        }
+    }
+
+    /// Runs a job once.
+    async fn once(&self, job: &Job, counters: &JobCounters, again: bool) -> Result<JobReport> {
+        match job.kind {
+            JobKind::Truncate { table } => self.truncate(self.table(table)?).await,
+            JobKind::CopyPart { table, part } => {
+                let table = self.table(table)?;
+                let part = table
+                    .parts
+                    .get(part as usize)
+                    .ok_or_else(|| Error::internal("a job names a part that is not planned"))?;
+                self.copy(table, part, counters, again).await
+            }
+            JobKind::SmallTable { table } => {
+                self.small_table(self.table(table)?, counters, again).await
+            }
+            JobKind::Index { index } => {
+                let plan = (self.plan.indexes.get(index as usize))
+                    .ok_or_else(|| Error::internal("a job names an index that is not planned"))?;
+                let table = self.table(plan.table)?;
+                let build = self.index_build(plan.oid, table)?;
+                let mut lease = self.target.take().await?;
+                self.build_indexes(lease.session()?, &[build]).await
+            }
+            JobKind::Constraints { table } => {
+                let mut lease = self.target.take().await?;
+                self.add_constraints(lease.session()?, self.table(table)?).await
+            }
+            JobKind::Vacuum { table } => {
+                let mut lease = self.target.take().await?;
+                self.vacuum(lease.session()?, self.table(table)?).await
+            }
+            JobKind::ForeignKey { index } => self.add_foreign_key(index).await,
+            JobKind::ValidateForeignKey { index } => self.validate_foreign_key(index).await,
+            JobKind::LargeObjects { shard, shards } => {
+                self.large_objects(shard, shards, counters).await
+            }
+            JobKind::Sequences => self.sequences().await,
+        }
+    }
+
+    /// A table of the plan.
+    fn table(&self, position: u32) -> Result<&TablePlan> {
+        (self.plan.tables.get(position as usize))
+            .ok_or_else(|| Error::internal("a job names a table that is not planned"))
+    }
+
+    /// Empties a table that is copied in parts, and forgets its parts with it.
+    async fn truncate(&self, table: &TablePlan) -> Result<JobReport> {
+        let mut lease = self.target.take().await?;
+        let sql = format!(
+            "begin; truncate table only {}; {}; commit",
+            table.name.sql(),
+            ledger::forget_parts_sql(table.oid)
+        );
+        in_transaction(lease.session()?, &sql).await?;
+        Ok(JobReport::default())
+    }
+
+    /// Copies one part.
+    async fn copy(
+        &self,
+        table: &TablePlan,
+        part: &Part,
+        counters: &JobCounters,
+        again: bool,
+    ) -> Result<JobReport> {
+        let mut source = self.source.take().await?;
+        let mut target = self.target.take().await?;
+        let (source, target) = (source.session()?, target.session()?);
+        self.copy_on(source, target, table, part, counters, again).await
+    }
+
+    /// Copies one part on sessions that are at hand.
+    async fn copy_on(
+        &self,
+        source: &mut Session,
+        target: &mut Session,
+        table: &TablePlan,
+        part: &Part,
+        counters: &JobCounters,
+        again: bool,
+    ) -> Result<JobReport> {
+        if again && let Some(done) = part_done(target, table.oid, part.index).await? {
+            return Ok(done);
+        }
+        let part_count = u32::try_from(table.parts.len()).unwrap_or(u32::MAX);
+        let mut work = CopyPart {
+            oid: table.oid,
+            table: table.name.clone(),
+            columns: table.columns.clone(),
+            format: match table.format {
+                Format::Binary => WireFormat::Binary,
+                Format::Text => WireFormat::Text,
+            },
+            predicate: predicate(table, part),
+            preparation: match table.load {
+                LoadStrategy::ReplaceFrozen => Preparation::TruncateFreeze,
+                LoadStrategy::Replace => Preparation::Truncate,
+                LoadStrategy::Parts | LoadStrategy::Append | LoadStrategy::Nothing => {
+                    Preparation::Append
+                }
+            },
+            file_node: Some(table.file_node),
+        };
+        let ledger_row = |outcome: &CopyOutcome| {
+            ledger::part_sql(&PartRecord {
+                relation: table.oid,
+                part_index: part.index,
+                part_count,
+                file_node: table.file_node,
+                rows: outcome.rows,
+                bytes: outcome.bytes,
+                duration_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
+            })
+        };
+        let snapshot = self.snapshot.as_deref();
+        let mut result =
+            copy::copy_part(source, target, &work, snapshot, counters, ledger_row).await;
+        if let Err(error) = &result
+            && work.preparation == Preparation::TruncateFreeze
+            && error.side() == Side::Target
+            && error.sqlstate().is_some_and(|code| FREEZE_REFUSED.contains(&code))
+            && !source.is_broken()
+            && !target.is_broken()
+        {
+            tracing::info!(%error, table = %table.name, "target refuses FREEZE, loading without");
+            work.preparation = Preparation::Truncate;
+            counters.reset();
+            result = copy::copy_part(source, target, &work, snapshot, counters, ledger_row).await;
+        }
+        match result {
+            Ok(outcome) => Ok(JobReport {
+                rows: outcome.rows,
+                bytes: outcome.bytes,
+                copy_duration: outcome.duration,
+                ..JobReport::default()
+            }),
+            Err(error) if is_gone(source, table, &error).await => Ok(JobReport {
+                findings: vec![Finding {
+                    severity: Severity::Warning,
+                    object: format!("table {}", table.name),
+                    reason: "it was dropped on the source while the migration ran; the target has \
+                             it empty"
+                        .into(),
+                    hint: Some(format!("DROP TABLE {}; on the target.", table.name.sql())),
+                }],
+                ..JobReport::default()
+            }),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Copies a small table and does everything else that it needs, on one pair of sessions.
+    async fn small_table(
+        &self,
+        table: &TablePlan,
+        counters: &JobCounters,
+        again: bool,
+    ) -> Result<JobReport> {
+        let mut target_lease = self.target.take().await?;
+        let target = target_lease.session()?;
+        let mut report = JobReport::default();
+        if let Some(part) = table.parts.first() {
+            let mut source = self.source.take().await?;
+            let source = source.session()?;
+            report = self.copy_on(source, target, table, part, counters, again).await?;
+        }
+        let builds: Vec<IndexBuild> = self
+            .plan
+            .indexes_of(table)
+            .map(|index| self.index_build(index.oid, table))
+            .collect::<Result<_>>()?;
+        if !builds.is_empty() {
+            report.absorb(self.build_indexes(target, &builds).await?);
+        }
+        if !table.constraints.is_empty() || !table.after_indexes.is_empty() {
+            report.absorb(self.add_constraints(target, table).await?);
+        }
+        if table.vacuum.is_some() {
+            report.absorb(self.vacuum(target, table).await?);
+        }
+        Ok(report)
+    }
+
+    /// What `job::index` needs to know of an index.
+    fn index_build(&self, oid: Oid, table: &TablePlan) -> Result<IndexBuild> {
+        let index = self.index(oid)?;
+        Ok(IndexBuild {
+            oid,
+            name: index.name.clone(),
+            table: table.name.clone(),
+            definition: index.definition.clone(),
+            details: self.details(index),
+            mark: Some(ledger::object_sql(ObjectKind::Index, oid)),
+        })
+    }
+
+    /// An index of the catalog.
+    fn index(&self, oid: Oid) -> Result<&Index> {
+        (self.indexes.get(&oid).and_then(|at| self.catalog.indexes.get(*at)))
+            .ok_or_else(|| Error::internal("an index of the plan is not in the catalog"))
+    }
+
+    /// A constraint of the catalog.
+    fn constraint(&self, oid: Oid) -> Result<&Constraint> {
+        (self.constraints.get(&oid).and_then(|at| self.catalog.constraints.get(*at)))
+            .ok_or_else(|| Error::internal("a constraint of the plan is not in the catalog"))
+    }
+
+    /// What an index's definition does not say.
+    fn details(&self, index: &Index) -> IndexDetails {
+        IndexDetails {
+            tablespace: index.tablespace.clone().filter(|_| !self.no_tablespaces),
+            statistics: index.statistics.clone(),
+            depends_on_extensions: index.depends_on_extensions.clone(),
+        }
+    }
+
+    /// Builds indexes on a session at hand.
+    async fn build_indexes(
+        &self,
+        target: &mut Session,
+        builds: &[IndexBuild],
+    ) -> Result<JobReport> {
+        let results = index::build_many(target, builds).await?;
+        let mut report = JobReport::default();
+        for (build, result) in builds.iter().zip(results) {
+            let built = result?;
+            report.indexes.push(built_object(
+                &built,
+                &build.name.schema,
+                &build.name.name,
+                &build.definition,
+            ));
+        }
+        Ok(report)
+    }
+
+    /// Adds a table's constraints, its replica identity and clustering index.
+    async fn add_constraints(&self, target: &mut Session, table: &TablePlan) -> Result<JobReport> {
+        let mut work = TableConstraints {
+            table: table.name.clone(),
+            mark: Some(ledger::object_sql(ObjectKind::TableStatements, table.oid)),
+            ..TableConstraints::default()
+        };
+        for planned in self.plan.constraints_of(table) {
+            work.constraints.push(self.constraint_add(planned.oid, planned.own_index)?);
+        }
+        for planned in self.plan.indexes_of(table) {
+            self.note_index_roles(&mut work, self.index(planned.oid)?);
+        }
+        for planned in self.plan.constraints_of(table).filter(|planned| planned.own_index) {
+            if let Some(oid) = self.constraint(planned.oid)?.index_oid {
+                self.note_index_roles(&mut work, self.index(oid)?);
+            }
+        }
+        let results = index::add_constraints(target, &work).await?;
+        let mut report = JobReport::default();
+        for (add, result) in work.constraints.iter().zip(results) {
+            let built = result?;
+            let schema = &table.name.schema;
+            report.constraints.push(built_object(&built, schema, &add.name, &add.definition));
+        }
+        Ok(report)
+    }
+
+    /// What `job::index` needs to know of a constraint.
+    fn constraint_add(&self, oid: Oid, own_index: bool) -> Result<ConstraintAdd> {
+        let constraint = self.constraint(oid)?;
+        let backing = constraint.index_oid.map(|oid| self.index(oid)).transpose()?;
+        let index = match backing {
+            Some(index) if !own_index => ConstraintIndex::Built {
+                name: index.name.name.clone(),
+                deferrable: constraint.deferrable,
+                deferred: constraint.deferred,
+            },
+            Some(index) => ConstraintIndex::FromDefinition(self.details(index)),
+            None => ConstraintIndex::FromDefinition(IndexDetails::default()),
+        };
+        Ok(ConstraintAdd {
+            oid,
+            name: constraint.name.clone(),
+            kind: constraint.kind,
+            definition: constraint.definition.clone(),
+            index,
+            mark: Some(ledger::object_sql(ObjectKind::Constraint, oid)),
+        })
+    }
+
+    /// Notes that an index is its table's replica identity or clustering index.
+    fn note_index_roles(&self, work: &mut TableConstraints, index: &Index) {
+        if index.replica_identity {
+            work.replica_identity = Some(index.name.name.clone());
+        }
+        if index.clustered {
+            work.clustered = Some(index.name.name.clone());
+        }
+    }
+
+    /// Vacuums or analyzes a table.
+    async fn vacuum(&self, target: &mut Session, table: &TablePlan) -> Result<JobReport> {
+        let job = VacuumJob {
+            tables: vec![table.name.clone()],
+            work: match table.vacuum {
+                Some(VacuumKind::VacuumAnalyze) => VacuumWork::VacuumAnalyze,
+                Some(VacuumKind::Analyze) | None => VacuumWork::Analyze,
+            },
+            mark: Some(ledger::object_sql(ObjectKind::Vacuum, table.oid)),
+        };
+        let findings = vacuum::run(target, &job).await?;
+        Ok(JobReport { findings, ..JobReport::default() })
+    }
+
+    /// What `job::index` needs to know of a foreign key.
+    fn foreign_key(&self, position: u32, mark: ObjectKind) -> Result<ForeignKey> {
+        let plan = (self.plan.foreign_keys.get(position as usize))
+            .ok_or_else(|| Error::internal("a job names a foreign key that is not planned"))?;
+        let constraint = self.constraint(plan.oid)?;
+        Ok(ForeignKey {
+            oid: plan.oid,
+            name: plan.name.clone(),
+            table: plan.table.name.clone(),
+            referenced: plan.referenced.name.clone(),
+            definition: constraint.definition.clone(),
+            validated: plan.checks_rows(),
+            mark: Some(ledger::object_sql(mark, plan.oid)),
+        })
+    }
+
+    /// Adds a foreign key without reading rows.
+    async fn add_foreign_key(&self, position: u32) -> Result<JobReport> {
+        let key = self.foreign_key(position, ObjectKind::ForeignKey)?;
+        let mut lease = self.target.take().await?;
+        let results =
+            index::add_foreign_keys(lease.session()?, std::slice::from_ref(&key)).await?;
+        let mut report = JobReport::default();
+        for result in results {
+            let built = result?;
+            report.constraints.push(built_object(
+                &built,
+                &key.table.schema,
+                &key.name,
+                &key.definition,
+            ));
+        }
+        Ok(report)
+    }
+
+    /// Validates a foreign key; rows that contradict it become a finding.
+    async fn validate_foreign_key(&self, position: u32) -> Result<JobReport> {
+        let key = self.foreign_key(position, ObjectKind::Validated)?;
+        let mut lease = self.target.take().await?;
+        let outcome = index::validate_foreign_key(lease.session()?, &key).await?;
+        Ok(match outcome {
+            ForeignKeyOutcome::Done(_) => JobReport::default(),
+            ForeignKeyOutcome::Degraded(finding) => {
+                JobReport { findings: vec![finding], ..JobReport::default() }
+            }
+        })
+    }
+
+    /// Copies one share of the large objects.
+    async fn large_objects(
+        &self,
+        shard: u32,
+        shards: u32,
+        counters: &JobCounters,
+    ) -> Result<JobReport> {
+        let mut source = self.source.take().await?;
+        let mut target = self.target.take().await?;
+        let (source, target) = (source.session()?, target.session()?);
+        let work = large_object::Share {
+            shard,
+            shards,
+            snapshot: self.snapshot.clone(),
+            mark: |last| ledger::object_sql(ObjectKind::LargeObjects, last),
+        };
+        let started = std::time::Instant::now();
+        let outcome = large_object::copy_share(source, target, &work, counters).await?;
+        Ok(JobReport {
+            rows: outcome.objects,
+            bytes: outcome.bytes,
+            copy_duration: started.elapsed(),
+            findings: outcome.findings,
+            ..JobReport::default()
+        })
+    }
+
+    /// Sets the sequences to where they stand on the source now.
+    async fn sequences(&self) -> Result<JobReport> {
+        let mut source = self.source.take().await?;
+        let mut target = self.target.take().await?;
+        let planned: std::collections::HashSet<Oid> =
+            self.plan.sequences.iter().map(|sequence| sequence.oid).collect();
+        let sequences: Vec<_> =
+            self.catalog.sequences.iter().filter(|one| planned.contains(&one.oid)).collect();
+        let SequenceValues { values, .. } =
+            sequence_values(source.session()?, &sequences).await?;
+        let values: HashMap<Oid, SequenceValue> = values
+            .into_iter()
+            .map(|value| {
+                let SequenceValueRow { oid, last_value, is_called } = value;
+                (oid, SequenceValue { last_value, is_called })
+            })
+            .collect();
+        let sets: Vec<SequenceSet> = sequences
+            .iter()
+            .map(|sequence| SequenceSet {
+                name: sequence.name.clone(),
+                value: values.get(&sequence.oid).copied(),
+            })
+            .collect();
+        let mark = ledger::object_sql(ObjectKind::Sequences, 0);
+        let report = sequence::set(target.session()?, &sets, Some(&mark)).await?;
+        Ok(JobReport { rows: report.set, findings: report.findings, ..JobReport::default() })
+    }
+}
+
+use crate::catalog::SequenceValue as SequenceValueRow;
+
+impl JobRunner for PgJobRunner {
+    async fn run(&self, job: Job, counters: Arc<JobCounters>) -> Result<JobReport> {
+        let mut backoff = Backoff::new(u64::from(job.id.0));
+        let mut again = false;
+        loop {
+            counters.reset();
+            // Boxed: the future of a job body is large, and one allocation per job is nothing.
+            let error = match Box::pin(self.once(&job, &counters, again)).await {
+                Ok(report) => return Ok(report),
+                Err(error) => error.during(self.plan.label(&job)),
+            };
+            if !error.class().is_retryable() {
+                return Err(error);
+            }
+            let Some(pause) = backoff.next_pause() else { return Err(error) };
+            tracing::warn!(%error, pause_ms = pause.as_millis(), "trying again");
+            tokio::time::sleep(pause.max(Duration::from_millis(1))).await;
+            again = true;
+        }
+    }
+
+    fn label(&self, job: &Job) -> Arc<str> {
+        self.plan.label(job).into()
+    }
+
+    async fn cancel(&self) {
+        tokio::join!(self.source.cancel_all(), self.target.cancel_all());
+    }
+}
+
+impl JobReport {
+    /// Adds what a later step of the same job did.
+    fn absorb(&mut self, other: Self) {
+        self.rows += other.rows;
+        self.bytes += other.bytes;
+        self.copy_duration += other.copy_duration;
+        self.indexes.extend(other.indexes);
+        self.constraints.extend(other.constraints);
+        self.findings.extend(other.findings);
+    }
+}
+
+/// The condition of a part.
+fn predicate(table: &TablePlan, part: &Part) -> Option<String> {
+    match (part.range.predicate(), &table.condition) {
+        (None, condition) => condition.clone(),
+        (range, None) => range,
+        (Some(range), Some(condition)) => Some(format!("({range}) and ({condition})")),
+    }
+}
+
+/// What the ledger says of a part that may have been committed although the answer was lost.
+async fn part_done(target: &mut Session, relation: Oid, part: u32) -> Result<Option<JobReport>> {
+    let done = ledger::part(target, relation, part).await?;
+    Ok(done.map(|part| JobReport {
+        rows: part.rows,
+        bytes: part.bytes,
+        copy_duration: Duration::from_millis(part.duration_ms),
+        ..JobReport::default()
+    }))
+}
+
+/// Whether a copy failed because the table is no longer there at all (S-18).
+async fn is_gone(source: &mut Session, table: &TablePlan, error: &Error) -> bool {
+    if error.side() != Side::Source || error.sqlstate() != Some("42P01") || source.is_broken() {
+        return false;
+    }
+    let sql = "select 1 from pg_catalog.pg_class where oid = $1::pg_catalog.oid";
+    let oid = table.oid.to_string();
+    matches!(source.query(sql, &[Some(&oid)]).await, Ok(rows) if rows.rows.is_empty())
+}
+
+/// Runs statements that open and end a transaction; rolls back after an error.
+async fn in_transaction(session: &mut Session, sql: &str) -> Result<()> {
+    let Err(error) = session.execute(sql).await else { return Ok(()) };
+    if !session.is_broken() {
+        let _ = session.execute("rollback").await;
+    }
+    Err(error)
+}
+
+/// One line of the report.
+fn built_object(built: &Built, schema: &str, name: &str, sql: &str) -> BuiltObject {
+    BuiltObject {
+        oid: built.oid,
+        schema: schema.to_owned(),
+        name: name.to_owned(),
+        sql: sql.to_owned(),
+        duration: built.duration,
+    }
+}
