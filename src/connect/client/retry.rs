@@ -21,8 +21,13 @@ pub const RETRY_TOTAL: Duration = Duration::from_secs(60);
 pub struct Backoff {
     last_ms: u64,
     spent: Duration,
+    total: Duration,
     state: u64,
 }
+
+/// How long the first connection is tried in all: a person is waiting for the prompt, and a mistyped
+/// port should not take a minute to show.
+const RETRY_FIRST: Duration = Duration::from_secs(5);
 
 impl Backoff {
     /// Starts over; `seed` keeps workers apart.
@@ -30,13 +35,19 @@ impl Backoff {
         Self {
             last_ms: PAUSE_FIRST_MS,
             spent: Duration::ZERO,
+            total: RETRY_TOTAL,
             state: seed ^ 0x9e37_79b9_7f4a_7c15 | 1,
         }
     }
 
-    /// The next pause, or `None` when [`RETRY_TOTAL`] is used up.
+    /// For the first connection of a run: gives up after five seconds.
+    pub fn brief() -> Self {
+        Self { total: RETRY_FIRST, ..Self::new(0) }
+    }
+
+    /// The next pause, or `None` when the total ([`RETRY_TOTAL`]) is used up.
     pub fn next_pause(&mut self) -> Option<Duration> {
-        if self.spent >= RETRY_TOTAL {
+        if self.spent >= self.total {
             return None;
         }
         // xorshift64*: no secrecy is needed, only that workers differ.

@@ -1,0 +1,115 @@
+//! The snapshot that everything is read under, and the session that keeps it alive.
+
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use crate::base::error::{Error, Result, Side};
+use crate::base::ident::quote_literal;
+use crate::connect::client::Session;
+
+/// How often the holder says something, so that no firewall or NAT forgets its connection (S-19).
+///
+/// The shortest idle limits seen in the field are four to five minutes.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+
+/// What a snapshot is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Snapshot {
+    /// Identifier to import; `None` without consistency, where each session reads what is committed.
+    pub(super) id: Option<String>,
+    /// `pg_current_snapshot()`: two snapshots with the same text see the same rows.
+    pub(super) identity: String,
+}
+
+/// Opens the transaction that everything else is read under: imports the snapshot that the user
+/// named, or exports one.
+///
+/// # Errors
+/// `Config` when the snapshot that the user named does not exist.
+pub(super) async fn begin(
+    session: &mut Session,
+    named: Option<&str>,
+    consistent: bool,
+    version: u32,
+) -> Result<Snapshot> {
+    let import = named.map_or_else(String::new, |id| {
+        format!("; set transaction snapshot {}", quote_literal(id))
+    });
+    let begin = format!("begin isolation level repeatable read, read only{import}");
+    if let Err(error) = session.execute(&begin).await {
+        return Err(match (named, error.as_server()) {
+            (Some(id), Some(server)) => Error::new(
+                Side::Source,
+                crate::base::error::ErrorKind::Config(format!(
+                    "could not import snapshot \"{id}\": {}",
+                    server.message
+                )),
+            )
+            .hint("The session that exported it must still be open; give a new one, or none."),
+            _ => error,
+        });
+    }
+    // txid_current_snapshot is the name before version 13 and has the same text form.
+    let function =
+        if version >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
+    let identity = session.query(&format!("select pg_catalog.{function}()::text"), &[]).await?;
+    let id = match named {
+        Some(id) => Some(id.to_owned()),
+        None if consistent => {
+            let rows = session.query("select pg_catalog.pg_export_snapshot()", &[]).await?;
+            Some(rows.one()?.text(0)?.to_owned())
+        }
+        None => None,
+    };
+    Ok(Snapshot { id, identity: identity.one()?.text(0)?.to_owned() })
+}
+
+/// Keeps a session's transaction, and with it the snapshot, alive until it is released.
+#[derive(Debug)]
+pub(super) struct Holder {
+    release: Option<oneshot::Sender<()>>,
+    task: JoinHandle<()>,
+}
+
+impl Holder {
+    /// Starts to hold.
+    pub(super) fn start(session: Session) -> Self {
+        let (release, released) = oneshot::channel();
+        Self { release: Some(release), task: tokio::spawn(hold(session, released)) }
+    }
+
+    /// Ends the transaction.
+    pub(super) async fn release(mut self) {
+        drop(self.release.take());
+        let _ = (&mut self.task).await;
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        if self.release.is_some() {
+            self.task.abort();
+        }
+    }
+}
+
+/// Says something every [`KEEPALIVE_INTERVAL`] until released or until the connection is lost. A lost
+/// snapshot shows at the next import, which fails as stale: nothing else needs to know.
+async fn hold(mut session: Session, mut released: oneshot::Receiver<()>) {
+    loop {
+        match tokio::time::timeout(KEEPALIVE_INTERVAL, &mut released).await {
+            Ok(_) => {
+                let _ = session.execute("commit").await;
+                return;
+            }
+            Err(_) => {
+                if let Err(error) = session.execute("select 1").await {
+                    tracing::warn!(%error, "the session that holds the snapshot was lost");
+                    return;
+                }
+            }
+        }
+    }
+}
