@@ -18,7 +18,7 @@ mod run;
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::base::error::Result;
-use crate::connect::client::Session;
+use crate::connect::client::{Row, Session};
 
 pub use run::{RunRecord, Stage, create, lock, open, remove, set_stage, start_again};
 
@@ -38,7 +38,7 @@ pub enum ObjectKind {
     Validated,
     /// VACUUM or ANALYZE of a table, by the table's source oid.
     Vacuum,
-    /// A batch of large objects, by the last oid of the batch.
+    /// A range of large objects, by [`range_key`].
     LargeObjects,
     /// All sequences: oid 0.
     Sequences,
@@ -114,11 +114,71 @@ pub fn part_sql(part: &PartRecord) -> String {
 }
 
 /// The statement that records a finished object; to be run in the transaction that made it.
-pub fn object_sql(kind: ObjectKind, oid: u32) -> String {
+pub fn object_sql(kind: ObjectKind, key: impl Into<i64>) -> String {
+    let key: i64 = key.into();
     format!(
-        "insert into pgcopydb.object (kind, oid) values ('{}', {oid}) on conflict do nothing",
+        "insert into pgcopydb.object (kind, oid) values ('{}', {key}) on conflict do nothing",
         kind.letter()
     )
+}
+
+/// The key of a range of identifiers: both bounds in one number, so that a range that is cut
+/// otherwise by a later run does not count as done.
+pub fn range_key(first: u32, last: u32) -> i64 {
+    (u64::from(first) << 32 | u64::from(last)).cast_signed()
+}
+
+/// One copied part, if the ledger has it.
+///
+/// # Errors
+/// Those of the query.
+pub async fn part(
+    session: &mut Session,
+    relation: u32,
+    part_index: u32,
+) -> Result<Option<PartRecord>> {
+    let sql = format!("{PARTS_SQL} where relation = $1::bigint and part_index = $2::int");
+    let params = [relation.to_string(), part_index.to_string()];
+    let rows = session.query(&sql, &params.each_ref().map(|text| Some(text.as_str()))).await?;
+    rows.rows.first().map(part_record).transpose()
+}
+
+/// The keys of the finished objects of one kind.
+///
+/// # Errors
+/// Those of the query.
+pub async fn objects(session: &mut Session, kind: ObjectKind) -> Result<BTreeSet<i64>> {
+    let sql = "select oid from pgcopydb.object where kind = $1";
+    let rows = session.query(sql, &[Some(&kind.letter().to_string())]).await?;
+    rows.rows.iter().map(|row| row.parse(0)).collect()
+}
+
+/// Forgets the parts of these tables, which are copied again from the start.
+///
+/// # Errors
+/// Those of the statement.
+pub async fn forget_parts(session: &mut Session, relations: &[u32]) -> Result<()> {
+    for relation in relations {
+        session.execute(&forget_parts_sql(*relation)).await?;
+    }
+    Ok(())
+}
+
+/// Reads [`PartRecord`]s.
+const PARTS_SQL: &str = "select relation, part_index, part_count, file_node, rows, bytes, \
+                         duration_ms from pgcopydb.part";
+
+/// One row of [`PARTS_SQL`].
+fn part_record(row: &Row) -> Result<PartRecord> {
+    Ok(PartRecord {
+        relation: row.parse(0)?,
+        part_index: row.parse(1)?,
+        part_count: row.parse(2)?,
+        file_node: row.parse(3)?,
+        rows: row.parse(4)?,
+        bytes: row.parse(5)?,
+        duration_ms: row.parse(6)?,
+    })
 }
 
 /// The statement that forgets the parts of a table, for a table that is copied again from the
@@ -136,7 +196,7 @@ pub struct Done {
     /// Copied parts, by table and part number.
     pub parts: BTreeMap<u32, Vec<PartRecord>>,
     /// Finished objects.
-    pub objects: BTreeSet<(ObjectKind, u32)>,
+    pub objects: BTreeSet<(ObjectKind, i64)>,
     /// Planned ranges of split tables.
     pub splits: SplitPlans,
 }
@@ -144,7 +204,7 @@ pub struct Done {
 impl Done {
     /// Whether an object is done.
     pub fn has(&self, kind: ObjectKind, oid: u32) -> bool {
-        self.objects.contains(&(kind, oid))
+        self.objects.contains(&(kind, i64::from(oid)))
     }
 }
 
@@ -154,19 +214,10 @@ impl Done {
 /// Those of the queries.
 pub async fn read(session: &mut Session) -> Result<Done> {
     let mut done = Done::default();
-    let sql = "select relation, part_index, part_count, file_node, rows, bytes, duration_ms \
-               from pgcopydb.part order by relation, part_index";
+    let sql = format!("{PARTS_SQL} order by relation, part_index");
     session
-        .query_each(sql, &[], |row| {
-            let part = PartRecord {
-                relation: row.parse(0)?,
-                part_index: row.parse(1)?,
-                part_count: row.parse(2)?,
-                file_node: row.parse(3)?,
-                rows: row.parse(4)?,
-                bytes: row.parse(5)?,
-                duration_ms: row.parse(6)?,
-            };
+        .query_each(&sql, &[], |row| {
+            let part = part_record(&row)?;
             done.parts.entry(part.relation).or_default().push(part);
             Ok(())
         })

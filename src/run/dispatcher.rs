@@ -90,7 +90,7 @@ struct Running {
 /// Not cancel safe.
 pub async fn run<R: JobRunner>(
     plan: &Plan,
-    mut scheduler: Scheduler,
+    scheduler: &mut Scheduler,
     runner: Arc<R>,
     events: &EventSender,
     stop: &StopSignal,
@@ -102,7 +102,7 @@ pub async fn run<R: JobRunner>(
     let mut drain_ends: Option<tokio::time::Instant> = None;
     loop {
         while drain_ends.is_none()
-            && let Some(id) = scheduler.next()
+            && let Some(id) = scheduler.next_job()
         {
             let Some(job) = plan.jobs.get(id.0 as usize) else { continue };
             let counters = Arc::new(JobCounters::default());
@@ -141,7 +141,12 @@ pub async fn run<R: JobRunner>(
                 task_jobs.remove(&task);
                 if let Some(id) = id {
                     let elapsed = running.remove(&id).map_or(Duration::ZERO, |job| job.started.elapsed());
-                    settle(&mut scheduler, &mut outcome, events, id, result, elapsed).await;
+                    settle(scheduler, &mut outcome, events, id, result, elapsed).await;
+                    if scheduler.cancels_running() {
+                        abort(&*runner, &mut tasks).await;
+                        outcome.blocked = scheduler.counts().blocked;
+                        return outcome;
+                    }
                 }
             }
             () = stop.graceful.cancelled(), if drain_ends.is_none() => {

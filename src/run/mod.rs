@@ -13,7 +13,9 @@
 //! Not overly generic: the plan is a small closed graph and the job kinds are a closed enum.
 //!
 //! How to add one more kind of job: a variant in `plan::JobKind`, a body in `job/`, an arm in
-//! the runner.
+//! [`runner`].
 
+pub mod dispatcher;
 pub mod pool;
+pub mod runner;
 pub mod scheduler;

@@ -14,6 +14,7 @@ use tokio::sync::Notify;
 
 use crate::base::error::{Class, Error, Result, Side};
 use crate::connect::client::retry::Backoff;
+use crate::connect::client::settings::{self, SessionRole};
 use crate::connect::client::{CancelHandle, Session};
 use crate::connect::conninfo::ConnInfo;
 
@@ -29,8 +30,8 @@ pub struct Pool {
     side: Side,
     info: ConnInfo,
     role: &'static str,
-    /// Statements that pin the session's settings, run once after connecting.
-    settings: String,
+    /// Which settings are pinned after connecting.
+    settings: SessionRole,
     idle: Mutex<Vec<Session>>,
     /// Cancel handles of the sessions that are with jobs.
     busy: Mutex<HashMap<u64, CancelHandle>>,
@@ -73,8 +74,8 @@ impl Drop for Lease<'_> {
 }
 
 impl Pool {
-    /// A pool without sessions. `settings` is SQL that pins the settings of each new session.
-    pub fn new(side: Side, info: ConnInfo, role: &'static str, settings: String) -> Self {
+    /// A pool without sessions. `role` is what they are called on the server.
+    pub fn new(side: Side, info: ConnInfo, role: &'static str, settings: SessionRole) -> Self {
         Self {
             side,
             info,
@@ -126,7 +127,7 @@ impl Pool {
     /// Opens a session and pins its settings.
     async fn open(&self) -> Result<Session> {
         let mut session = Session::connect(self.side, &self.info, self.role).await?;
-        session.execute(&self.settings).await.map_err(|error| error.during("pin settings"))?;
+        settings::pin(&mut session, self.settings).await.map_err(|e| e.during("pin settings"))?;
         Ok(session)
     }
 

@@ -13,8 +13,9 @@ use super::pool::Pool;
 use crate::base::counters::JobCounters;
 use crate::base::error::{Error, Result, Side};
 use crate::base::summary::{BuiltObject, Finding, Severity};
+use crate::catalog;
 use crate::catalog::model::{Constraint, Index, Oid, SourceCatalog};
-use crate::catalog::{SequenceValues, sequence_values};
+use crate::config::SchemaOptions;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 use crate::job::copy::{self, CopyOutcome, CopyPart, Preparation, WireFormat};
@@ -24,9 +25,11 @@ use crate::job::index::{
 };
 use crate::job::sequence::{self, SequenceSet, SequenceValue};
 use crate::job::vacuum::{self, VacuumJob, VacuumWork};
-use crate::job::large_object;
+use crate::job::large_object::{self, Bookkeeping, LargeObjectShare, Metadata};
 use crate::ledger::{self, ObjectKind, PartRecord};
-use crate::plan::{Format, Job, JobKind, LoadStrategy, Part, Plan, TablePlan, VacuumKind};
+use crate::plan::{
+    Format, Job, JobKind, LoadStrategy, Part, Plan, TablePlan, VacuumKind, Validation,
+};
 
 /// SQLSTATEs with which a target refuses FREEZE: object_not_in_prerequisite_state,
 /// feature_not_supported.
@@ -41,6 +44,7 @@ pub struct PgJobRunner {
     constraints: HashMap<Oid, usize>,
     snapshot: Option<String>,
     no_tablespaces: bool,
+    metadata: Metadata,
     source: Pool,
     target: Pool,
 }
@@ -53,7 +57,7 @@ impl PgJobRunner {
         plan: Arc<Plan>,
         catalog: Arc<SourceCatalog>,
         snapshot: Option<String>,
-        no_tablespaces: bool,
+        schema: SchemaOptions,
         source: Pool,
         target: Pool,
     ) -> Self {
@@ -65,7 +69,12 @@ impl PgJobRunner {
             plan,
             catalog,
             snapshot,
-            no_tablespaces,
+            no_tablespaces: schema.no_tablespaces,
+            metadata: Metadata {
+                owner: !schema.no_owner,
+                acl: !schema.no_acl,
+                comment: !schema.no_comments,
+            },
             source,
             target,
         }
@@ -313,7 +322,6 @@ impl PgJobRunner {
     async fn add_constraints(&self, target: &mut Session, table: &TablePlan) -> Result<JobReport> {
         let mut work = TableConstraints {
             table: table.name.clone(),
-            mark: Some(ledger::object_sql(ObjectKind::TableStatements, table.oid)),
             ..TableConstraints::default()
         };
         for planned in self.plan.constraints_of(table) {
@@ -395,7 +403,7 @@ impl PgJobRunner {
             table: plan.table.name.clone(),
             referenced: plan.referenced.name.clone(),
             definition: constraint.definition.clone(),
-            validated: plan.checks_rows(),
+            validated: constraint.validated && plan.validation != Validation::Never,
             mark: Some(ledger::object_sql(mark, plan.oid)),
         })
     }
@@ -442,18 +450,22 @@ impl PgJobRunner {
         let mut source = self.source.take().await?;
         let mut target = self.target.take().await?;
         let (source, target) = (source.session()?, target.session()?);
-        let work = large_object::Share {
-            shard,
-            shards,
-            snapshot: self.snapshot.clone(),
-            mark: |last| ledger::object_sql(ObjectKind::LargeObjects, last),
+        let done = ledger::objects(target, ObjectKind::LargeObjects).await?;
+        let books = Bookkeeping {
+            is_done: &|range| done.contains(&ledger::range_key(range.first, range.last)),
+            mark: &|range| {
+                let key = ledger::range_key(range.first, range.last);
+                Some(ledger::object_sql(ObjectKind::LargeObjects, key))
+            },
         };
-        let started = std::time::Instant::now();
-        let outcome = large_object::copy_share(source, target, &work, counters).await?;
+        let share = LargeObjectShare { index: shard, count: shards, metadata: self.metadata };
+        copy::begin_source(source, self.snapshot.as_deref()).await?;
+        let outcome = large_object::copy(source, target, &share, &books, counters).await?;
+        source.execute("commit").await?;
         Ok(JobReport {
             rows: outcome.objects,
             bytes: outcome.bytes,
-            copy_duration: started.elapsed(),
+            copy_duration: outcome.duration,
             findings: outcome.findings,
             ..JobReport::default()
         })
@@ -465,19 +477,22 @@ impl PgJobRunner {
         let mut target = self.target.take().await?;
         let planned: std::collections::HashSet<Oid> =
             self.plan.sequences.iter().map(|sequence| sequence.oid).collect();
-        let sequences: Vec<_> =
-            self.catalog.sequences.iter().filter(|one| planned.contains(&one.oid)).collect();
-        let SequenceValues { values, .. } =
-            sequence_values(source.session()?, &sequences).await?;
-        let values: HashMap<Oid, SequenceValue> = values
-            .into_iter()
-            .map(|value| {
-                let SequenceValueRow { oid, last_value, is_called } = value;
-                (oid, SequenceValue { last_value, is_called })
+        let sequences: Vec<_> = (self.catalog.sequences.iter())
+            .filter(|sequence| planned.contains(&sequence.oid))
+            .cloned()
+            .collect();
+        let read = catalog::sequence_values(source.session()?, &sequences).await?;
+        let values: HashMap<Oid, SequenceValue> = (read.values.into_iter())
+            .map(|one| {
+                let value =
+                    SequenceValue { last_value: one.last_value, is_called: one.is_called };
+                (one.oid, value)
             })
             .collect();
+        let gone: std::collections::HashSet<Oid> = read.gone.into_iter().collect();
         let sets: Vec<SequenceSet> = sequences
             .iter()
+            .filter(|sequence| !gone.contains(&sequence.oid))
             .map(|sequence| SequenceSet {
                 name: sequence.name.clone(),
                 value: values.get(&sequence.oid).copied(),
@@ -488,8 +503,6 @@ impl PgJobRunner {
         Ok(JobReport { rows: report.set, findings: report.findings, ..JobReport::default() })
     }
 }
-
-use crate::catalog::SequenceValue as SequenceValueRow;
 
 impl JobRunner for PgJobRunner {
     async fn run(&self, job: Job, counters: Arc<JobCounters>) -> Result<JobReport> {

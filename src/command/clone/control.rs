@@ -68,7 +68,7 @@ pub(super) async fn open(info: &ConnInfo, backoff: &mut Backoff) -> Result<Sessi
     loop {
         let attempt = async {
             let mut session = Session::connect_patiently(Side::Target, info, ROLE, backoff).await?;
-            settings::pin(&mut session, SessionRole::TargetControl).await?;
+            settings::pin(&mut session, SessionRole::TargetWriter).await?;
             Ok::<_, Error>(session)
         };
         match attempt.await {

@@ -127,17 +127,36 @@ pub async fn copy_part(
     Ok(outcome)
 }
 
+/// Opens a read-only transaction on the source, under the exported snapshot when there is one.
+///
+/// # Errors
+/// `Stale` when the snapshot is gone.
+pub async fn begin_source(source: &mut Session, snapshot: Option<&str>) -> Result<()> {
+    match source.execute(&begin_statements(snapshot)).await {
+        Ok(_) => Ok(()),
+        Err(error) => {
+            abandon_transaction(source).await;
+            Err(explain_source(error, None))
+        }
+    }
+}
+
+/// The statements that open the source's transaction.
+fn begin_statements(snapshot: Option<&str>) -> String {
+    let import = snapshot.map_or_else(String::new, |id| {
+        format!("; set transaction snapshot {}", crate::base::ident::quote_literal(id))
+    });
+    format!("begin isolation level repeatable read, read only{import}")
+}
+
 /// Opens the source's transaction, proves that the table is the one that the plan saw, and starts
 /// the COPY: one round trip.
 async fn start_source(source: &mut Session, part: &CopyPart, snapshot: Option<&str>) -> Result<()> {
-    let import = snapshot.map_or_else(String::new, |id| {
-        format!("set transaction snapshot {}; ", crate::base::ident::quote_literal(id))
-    });
     let copy =
         statement::copy_out(&part.table, &part.columns, part.predicate.as_deref(), part.format);
     let sql = format!(
-        "begin isolation level repeatable read, read only; {import}lock table only {table} in \
-         access share mode; select pg_catalog.pg_relation_filenode('{oid}'::pg_catalog.oid); {copy}",
+        "{begin}; lock table only {table} in access share mode; select pg_catalog.pg_relation_filenode('{oid}'::pg_catalog.oid); {copy}",
+        begin = begin_statements(snapshot),
         table = part.table.sql(),
         oid = part.oid,
     );
@@ -145,7 +164,7 @@ async fn start_source(source: &mut Session, part: &CopyPart, snapshot: Option<&s
         Ok(results) => results,
         Err(error) => {
             abandon_transaction(source).await;
-            return Err(explain_source(error, part));
+            return Err(explain_source(error, Some(part)));
         }
     };
     let now = file_node(&results)?;
@@ -179,15 +198,15 @@ fn file_node(results: &[StatementResult]) -> Result<Option<u32>> {
 }
 
 /// Makes the error of a table that is gone, or of a snapshot that is, say so.
-fn explain_source(error: Error, part: &CopyPart) -> Error {
-    match error.sqlstate() {
+fn explain_source(error: Error, part: Option<&CopyPart>) -> Error {
+    match (error.sqlstate(), part) {
         // invalid_parameter_value, undefined_object or object_not_in_prerequisite_state, depending
         // on the version: only SET TRANSACTION SNAPSHOT raises them in this batch.
-        Some("22023" | "42704" | "55000") => {
+        (Some("22023" | "42704" | "55000"), _) => {
             let text = error.as_server().map_or_else(String::new, |server| server.message.clone());
             Error::stale(Side::Source, format!("the exported snapshot is gone ({text})"))
         }
-        Some("42501") => {
+        (Some("42501"), Some(part)) => {
             let hint = format!("GRANT SELECT ON {} TO …;", part.table.sql());
             error.hint(hint)
         }

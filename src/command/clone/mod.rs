@@ -1,0 +1,177 @@
+//! `clone`: copies a database.
+//!
+//! ```text
+//!  connect both ends ─ lock the target ─ read the ledger ─ fresh, continue, or refuse
+//!     │
+//!     ▼  pass (again under a new snapshot when the old one, or a table, no longer holds)
+//!  snapshot ─ catalog ─ selection ─ plan ─ minus what the ledger has
+//!     ─ pg_dump ─ pre-data ─ jobs ─ post-data ─ jobs after it ─ ledger removed, summary
+//! ```
+//!
+//! Stages are written to the ledger before what they announce (`pre-data` before pg_restore runs)
+//! and after what they complete, so a crash anywhere leaves a stage that says what may be half done.
+
+mod control;
+mod identity;
+mod pass;
+mod preflight;
+mod schema;
+mod snapshot;
+mod summary;
+
+use std::time::Instant;
+
+use crate::base::error::{Class, Error, Result, Side};
+use crate::base::event::EventSender;
+use crate::base::stop::StopSignal;
+use crate::base::summary::RunSummary;
+use crate::config::{CloneConfig, Resume};
+use crate::connect::client::Session;
+use crate::connect::client::retry::Backoff;
+use crate::connect::client::settings::{self, SessionRole};
+use crate::connect::conninfo::ConnInfo;
+use crate::local::workdir::{Service, WorkDir};
+use crate::{catalog, ledger};
+
+use control::Control;
+use pass::{Pass, PassEnd};
+
+/// How often a run starts over under a new snapshot before it gives up.
+///
+/// Each pass keeps what the earlier ones finished; one is enough after a restarted server or a
+/// rewritten table, and a source that loses every snapshot within minutes needs a person.
+const PASSES_MAX: u32 = 5;
+
+/// What a clone did.
+#[derive(Debug, Clone, Default)]
+pub struct CloneOutcome {
+    /// The run as numbers; empty after a dry run.
+    pub summary: RunSummary,
+    /// The plan as text or JSON, with `--dry-run` only.
+    pub plan_text: Option<String>,
+}
+
+/// Copies a database.
+///
+/// # Errors
+/// The first failure that ended the run. The target then holds a ledger, and the same command
+/// continues.
+pub async fn run(
+    config: CloneConfig,
+    events: EventSender,
+    stop: StopSignal,
+) -> Result<CloneOutcome> {
+    tracing::info!("[SOURCE] Copying database from \"{}\"", config.source.display_uri());
+    tracing::info!("[TARGET] Copying database into \"{}\"", config.target.display_uri());
+    // Boxed: this future holds the state of every stage.
+    let work = Box::pin(clone(&config, &events, &stop));
+    tokio::select! {
+        outcome = work => outcome,
+        // Before and after the jobs, which stop in order by themselves, a fast stop ends everything.
+        () = stop.fast.cancelled() => Err(Error::cancelled()),
+    }
+}
+
+/// Everything but the announcement.
+async fn clone(
+    config: &CloneConfig,
+    events: &EventSender,
+    stop: &StopSignal,
+) -> Result<CloneOutcome> {
+    let started = Instant::now();
+    let filters = config
+        .filters
+        .as_deref()
+        .map(|path| std::fs::read_to_string(path).map_err(|error| Error::file(path, error)))
+        .transpose()?;
+    let (source, target) =
+        tokio::try_join!(connect_source(&config.source), Control::connect(&config.target))?;
+    if config.dry_run {
+        return dry_run(config, filters.as_deref(), source, target).await;
+    }
+    let directory = WorkDir::open(&config.directory, Service::Main)?;
+    if config.resume == Resume::Restart {
+        directory.restart()?;
+    }
+    tracing::info!("Using work dir \"{}\"", directory.top().display());
+    let mut target = target;
+    target.lock().await?;
+    let mut pass = Pass::new(config, filters, directory, events, stop, started);
+    pass.open_ledger(&mut target).await?;
+    let mut next_source = Some(source);
+    for number in 1.. {
+        let source = match next_source.take() {
+            Some(source) => source,
+            None => connect_again(&config.source).await?,
+        };
+        match Box::pin(pass.run(source, &mut target)).await {
+            Ok(PassEnd::Complete(summary)) => {
+                return Ok(CloneOutcome { summary: *summary, plan_text: None });
+            }
+            Ok(PassEnd::Again(error)) | Err(error)
+                if may_go_on(&error, number, config, stop) =>
+            {
+                tracing::warn!(%error, "going on with what is left under a new snapshot");
+            }
+            Ok(PassEnd::Again(error)) | Err(error) => return Err(error),
+        }
+    }
+    Err(Error::internal("a run ended without an outcome"))
+}
+
+/// Whether a new pass can mend what ended the last one.
+fn may_go_on(error: &Error, number: u32, config: &CloneConfig, stop: &StopSignal) -> bool {
+    let mendable = match error.class() {
+        // A snapshot that the user holds cannot be replaced by us.
+        Class::Stale => config.snapshot.is_none(),
+        Class::Transient | Class::Conflict => true,
+        _ => false,
+    };
+    mendable && number < PASSES_MAX && !stop.is_stopping() && !config.fail_fast
+}
+
+/// Connects to the source for the first time.
+async fn connect_source(info: &ConnInfo) -> Result<Session> {
+    source_session(info, &mut Backoff::brief()).await
+}
+
+/// Connects to the source after the last session was lost.
+async fn connect_again(info: &ConnInfo) -> Result<Session> {
+    source_session(info, &mut Backoff::new(1)).await
+}
+
+/// Connects to the source and pins the session's settings.
+async fn source_session(info: &ConnInfo, backoff: &mut Backoff) -> Result<Session> {
+    let mut session =
+        Session::connect_patiently(Side::Source, info, "source control", backoff).await?;
+    settings::pin(&mut session, SessionRole::Source).await?;
+    Ok(session)
+}
+
+/// Makes the plan and prints it; changes nothing anywhere.
+async fn dry_run(
+    config: &CloneConfig,
+    filters: Option<&str>,
+    mut source: Session,
+    mut target: Control,
+) -> Result<CloneOutcome> {
+    let target = target.session().await?;
+    let facts = catalog::target(target).await?;
+    let ledger = ledger::open(target).await?;
+    let version = catalog::server(&mut source).await?.version;
+    snapshot::begin(&mut source, config.snapshot.as_deref(), false, version).await?;
+    let planned = pass::plan(config, filters, &mut source, &facts).await?;
+    if ledger.is_none() {
+        for finding in preflight::conflicts(&planned.plan, &facts, config) {
+            tracing::warn!(object = finding.object, "{}", finding.reason);
+        }
+    }
+    let text = match config.plan_format {
+        crate::config::PlanFormat::Text => {
+            crate::plan::explain::text(&planned.plan, crate::plan::explain::Detail::Summary)
+        }
+        crate::config::PlanFormat::Json => crate::plan::explain::json(&planned.plan)
+            .map_err(|error| Error::internal(format!("the plan cannot be written: {error}")))?,
+    };
+    Ok(CloneOutcome { summary: RunSummary::default(), plan_text: Some(text) })
+}

@@ -1,0 +1,488 @@
+//! One pass: everything from a snapshot to the end, or to what makes a new snapshot necessary.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::control::Control;
+use super::snapshot::{self, Holder, Snapshot};
+use super::{identity, preflight, schema, summary};
+use crate::base::error::{Class, Error, ErrorKind, Result, Side};
+use crate::base::event::{Event, EventSender};
+use crate::base::stop::StopSignal;
+use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
+use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
+use crate::catalog::{self, SizeSource};
+use crate::config::{CloneConfig, Resume};
+use crate::connect::client::Session;
+use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
+use crate::filter::Selection;
+use crate::ledger::{self, ObjectKind, RunRecord, Stage};
+use crate::local::workdir::WorkDir;
+use crate::plan::{self, Done, KeyBounds, Part, Plan, PlanOptions, SplitFacts};
+use crate::run::dispatcher::{self, JobReport, Outcome};
+use crate::run::pool::Pool;
+use crate::run::runner::PgJobRunner;
+use crate::run::scheduler::{FailurePolicy, Limits, Scheduler};
+
+/// Cuts that are asked for when a table is split by key: more than any plan uses per table.
+const KEY_CUTS: u32 = 128;
+
+/// How a pass ended.
+#[derive(Debug)]
+pub(super) enum PassEnd {
+    /// Everything is on the target.
+    Complete(Box<RunSummary>),
+    /// What is left can be done under a new snapshot.
+    Again(Error),
+}
+
+/// What lives over all passes of a run.
+pub(super) struct Pass<'a> {
+    pub(super) config: &'a CloneConfig,
+    pub(super) filters: Option<String>,
+    pub(super) directory: WorkDir,
+    pub(super) events: &'a EventSender,
+    pub(super) stop: &'a StopSignal,
+    started: Instant,
+    /// The run that the target holds.
+    found: Option<RunRecord>,
+    /// `--restart` has not been honoured yet.
+    restart: bool,
+    steps: BTreeMap<Step, StepTiming>,
+    reports: Vec<(plan::JobKind, JobReport)>,
+    findings: Vec<Finding>,
+}
+
+/// A plan and what it was made from.
+pub(super) struct Planned {
+    pub(super) catalog: Arc<SourceCatalog>,
+    pub(super) plan: Plan,
+}
+
+/// Reads the source under its open snapshot and makes the plan.
+///
+/// # Errors
+/// Those of the queries, the filters and the plan.
+pub(super) async fn plan(
+    config: &CloneConfig,
+    filters: Option<&str>,
+    source: &mut Session,
+    facts: &TargetFacts,
+) -> Result<Planned> {
+    let sizes =
+        if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
+    let catalog = catalog::source(source, sizes).await?;
+    preflight::refuse_older_target(catalog.server.version, facts.server.version)?;
+    let selection = select(&catalog, filters, source).await?;
+    let options = PlanOptions::from(config);
+    let mut splits = SplitFacts::default();
+    for oid in plan::tables_needing_key_bounds(&catalog, &selection, &options) {
+        let Some(table) = catalog.tables.iter().find(|table| table.oid == oid) else { continue };
+        let bounds = catalog::key_bounds(source, table, KEY_CUTS).await?;
+        if let Some(range) = bounds.range {
+            let bounds = KeyBounds { min: range.min, max: range.max, samples: bounds.cuts };
+            splits.key_bounds.insert(oid, bounds);
+        }
+    }
+    let plan = plan::build(&catalog, &selection, facts, &splits, &options)?;
+    Ok(Planned { catalog: Arc::new(catalog), plan })
+}
+
+/// Applies the filters, which the source server evaluates.
+async fn select(
+    catalog: &SourceCatalog,
+    filters: Option<&str>,
+    source: &mut Session,
+) -> Result<Selection> {
+    let _ = (catalog, filters, source);
+    Ok(Selection::everything())
+}
+
+impl<'a> Pass<'a> {
+    /// A run that has done nothing yet.
+    pub(super) fn new(
+        config: &'a CloneConfig,
+        filters: Option<String>,
+        directory: WorkDir,
+        events: &'a EventSender,
+        stop: &'a StopSignal,
+        started: Instant,
+    ) -> Self {
+        Self {
+            config,
+            filters,
+            directory,
+            events,
+            stop,
+            started,
+            found: None,
+            restart: config.resume == Resume::Restart,
+            steps: BTreeMap::new(),
+            reports: Vec::new(),
+            findings: Vec::new(),
+        }
+    }
+
+    /// Reads which run the target holds.
+    pub(super) async fn open_ledger(&mut self, target: &mut Control) -> Result<()> {
+        self.found = ledger::open(target.session().await?).await?;
+        Ok(())
+    }
+
+    /// Runs one pass.
+    pub(super) async fn run(
+        &mut self,
+        mut source: Session,
+        target: &mut Control,
+    ) -> Result<PassEnd> {
+        let before = self.begin_step(Step::Catalog).await;
+        let facts = catalog::target(target.session().await?).await?;
+        let server = catalog::server(&mut source).await?;
+        let config = self.config;
+        let snapshot = snapshot::begin(
+            &mut source,
+            config.snapshot.as_deref(),
+            !config.not_consistent,
+            server.version,
+        )
+        .await?;
+        let attver = schema::has_attver(&mut source).await?;
+        let Planned { catalog, plan } =
+            plan(config, self.filters.as_deref(), &mut source, &facts).await?;
+        let holder = Holder::start(source);
+        self.end_step(Step::Catalog, before, 0).await;
+        let tools = schema::Tools::find(config, &catalog.server, &facts.server, attver).await?;
+        self.settle_run(&catalog, &plan, &facts, &snapshot, target).await?;
+        self.restore_schema(&tools, &plan, &snapshot, target).await?;
+        let plan = self.remaining(plan, &snapshot, target).await?;
+        let outcome = self.copy(&tools, plan, catalog, &facts, snapshot, target).await?;
+        holder.release().await;
+        Ok(outcome)
+    }
+
+    /// Begins a run, or continues the one that the target holds when it is this one.
+    async fn settle_run(
+        &mut self,
+        catalog: &SourceCatalog,
+        plan: &Plan,
+        facts: &TargetFacts,
+        snapshot: &Snapshot,
+        target: &mut Control,
+    ) -> Result<()> {
+        let options = identity::options_text(self.config, self.filters.as_deref());
+        let now = identity::new_run(&catalog.server, options, &snapshot.identity);
+        let Some(found) = &self.found else {
+            preflight::refuse_conflicts(plan, facts, self.config)?;
+            ledger::create(target.session().await?, &now).await?;
+            self.found = Some(now);
+            return Ok(());
+        };
+        identity::check(found, &now, self.config.resume)?;
+        if self.restart {
+            tracing::info!(run = found.run_id, "starting over as asked");
+            let session = target.session().await?;
+            ledger::remove(session).await?;
+            // What the earlier run restored is ours, and dropped before it is restored again.
+            let stage = found.stage.min(Stage::PreData);
+            let fresh = RunRecord { stage, ..now };
+            ledger::create(session, &fresh).await?;
+            self.found = Some(fresh);
+            self.restart = false;
+        } else {
+            tracing::info!(run = found.run_id, stage = found.stage.word(), "continuing");
+        }
+        Ok(())
+    }
+
+    /// How far the run came.
+    fn stage(&self) -> Stage {
+        self.found.as_ref().map_or(Stage::Started, |run| run.stage)
+    }
+
+    /// Moves the run to a stage.
+    async fn advance(&mut self, stage: Stage, target: &mut Control) -> Result<()> {
+        ledger::set_stage(target.session().await?, stage).await?;
+        if let Some(run) = &mut self.found {
+            run.stage = stage;
+        }
+        Ok(())
+    }
+
+    /// Dumps the schema and restores its pre-data, unless an earlier run did.
+    async fn restore_schema(
+        &mut self,
+        tools: &schema::Tools,
+        plan: &Plan,
+        snapshot: &Snapshot,
+        target: &mut Control,
+    ) -> Result<()> {
+        let repeat = self.stage() >= Stage::PreData;
+        let restored = self.stage() >= Stage::Data;
+        if !restored || !self.directory.schema_dump().exists() {
+            let before = self.begin_step(Step::DumpSchema).await;
+            tools.dump(self, snapshot.id.as_deref()).await?;
+            self.end_step(Step::DumpSchema, before, 0).await;
+        }
+        if restored {
+            return Ok(());
+        }
+        let before = self.begin_step(Step::PrepareSchema).await;
+        self.advance(Stage::PreData, target).await?;
+        if self.config.schema.drop_if_exists || repeat {
+            schema::drop_tables(target.session().await?, plan).await?;
+        }
+        tools.restore_pre_data(self, plan, target, repeat).await?;
+        self.advance(Stage::Data, target).await?;
+        self.end_step(Step::PrepareSchema, before, 0).await;
+        Ok(())
+    }
+
+    /// The plan less what the ledger has. Split tables keep the bounds that they were begun with.
+    async fn remaining(
+        &mut self,
+        mut plan: Plan,
+        snapshot: &Snapshot,
+        target: &mut Control,
+    ) -> Result<Plan> {
+        let session = target.session().await?;
+        let ledger = ledger::read(session).await?;
+        let earlier = self.found.as_ref().map(|run| run.snapshot_identity.clone());
+        let same_rows = earlier.as_deref() == Some(snapshot.identity.as_str());
+        let mut again: Vec<Oid> = Vec::new();
+        for table in &mut plan.tables {
+            let Some(parts) = ledger.parts.get(&table.oid) else { continue };
+            let planned = parts.first().map_or(0, |part| part.part_count);
+            let complete = parts.len() == planned as usize;
+            let recorded = ledger.splits.get(&table.oid).and_then(|text| ranges(text));
+            let node_same = parts.iter().all(|part| part.file_node == table.file_node);
+            match recorded {
+                _ if planned == 1 && complete => {}
+                Some(bounds) if complete || (same_rows && node_same) => table.parts = bounds,
+                // Begun under a snapshot that saw other rows: parts of both would not add up.
+                _ => again.push(table.oid),
+            }
+        }
+        if !ledger.parts.is_empty() && !same_rows {
+            self.findings.push(other_snapshot(ledger.parts.len()));
+        }
+        ledger::forget_parts(session, &again).await?;
+        let done = done(&ledger, &again, &plan);
+        ledger::start_again(session, &snapshot.identity).await?;
+        let splits = plan.tables.iter().filter(|table| table.is_split()).filter_map(|table| {
+            Some((table.oid, serde_json::to_string(&table.parts).ok()?))
+        });
+        ledger::record_splits(session, &splits.collect()).await?;
+        if let Some(run) = &mut self.found {
+            run.snapshot_identity.clone_from(&snapshot.identity);
+        }
+        Ok(plan::resume(plan, &done)?)
+    }
+
+    /// Runs the jobs, post-data, and the jobs after it.
+    async fn copy(
+        &mut self,
+        tools: &schema::Tools,
+        plan: Plan,
+        catalog: Arc<SourceCatalog>,
+        facts: &TargetFacts,
+        snapshot: Snapshot,
+        target: &mut Control,
+    ) -> Result<PassEnd> {
+        let plan = Arc::new(plan);
+        self.tell(Event::PlanReady(plan.totals())).await;
+        let runner = Arc::new(self.runner(&plan, catalog, facts, snapshot));
+        let policy =
+            if self.config.fail_fast { FailurePolicy::FailFast } else { FailurePolicy::KeepGoing };
+        let mut scheduler = Scheduler::new(&plan.jobs, Limits::new(self.config.jobs), policy);
+        let before = self.begin_step(Step::Data).await;
+        let outcome =
+            dispatcher::run(&plan, &mut scheduler, Arc::clone(&runner), self.events, self.stop)
+                .await;
+        self.end_step(Step::Data, before, 0).await;
+        if let Some(end) = self.absorb(&plan, outcome) {
+            return end;
+        }
+        let before = self.begin_step(Step::FinalizeSchema).await;
+        let repeat = self.stage() >= Stage::PostData;
+        self.advance(Stage::PostData, target).await?;
+        tools.restore_post_data(self, &plan, target, repeat).await?;
+        scheduler.advance(plan::Stage::AfterPostData);
+        let outcome =
+            dispatcher::run(&plan, &mut scheduler, runner, self.events, self.stop).await;
+        self.end_step(Step::FinalizeSchema, before, 0).await;
+        if let Some(end) = self.absorb(&plan, outcome) {
+            return end;
+        }
+        self.finish(&plan, target).await.map(|summary| PassEnd::Complete(Box::new(summary)))
+    }
+
+    /// The runner of this pass, with its sessions.
+    fn runner(
+        &self,
+        plan: &Arc<Plan>,
+        catalog: Arc<SourceCatalog>,
+        facts: &TargetFacts,
+        snapshot: Snapshot,
+    ) -> PgJobRunner {
+        let maintenance = Maintenance::sized(
+            &MaintenanceFacts {
+                shared_buffers: facts.server.shared_buffers,
+                maintenance_work_mem: facts.server.maintenance_work_mem,
+                worker_processes: facts.server.worker_processes,
+                parallel_maintenance_workers: facts.server.parallel_maintenance_workers,
+            },
+            self.config.jobs.index,
+        );
+        let (source, target) = (self.config.source.clone(), self.config.target.clone());
+        PgJobRunner::new(
+            Arc::clone(plan),
+            catalog,
+            snapshot.id,
+            self.config.schema,
+            Pool::new(Side::Source, source, "copy", SessionRole::Source),
+            Pool::new(Side::Target, target, "copy", SessionRole::TargetIndexer(maintenance)),
+        )
+    }
+
+    /// Keeps what the jobs did; returns how the pass ends when they did not all end well.
+    fn absorb(&mut self, plan: &Plan, outcome: Outcome) -> Option<Result<PassEnd>> {
+        for finished in outcome.finished {
+            let Some(job) = plan.jobs.get(finished.id.0 as usize) else { continue };
+            self.findings.extend(finished.report.findings.iter().cloned());
+            self.reports.push((job.kind, finished.report));
+        }
+        if outcome.stopped {
+            return Some(Err(Error::cancelled().hint(
+                "Run the same command again to continue; what is finished stays finished.",
+            )));
+        }
+        let mut failed: Vec<Error> = outcome.failed.into_iter().map(|(_, error)| error).collect();
+        if failed.is_empty() {
+            return None;
+        }
+        // What cannot be mended by another pass is what a person must see first.
+        failed.sort_by_key(|error| is_mendable(error));
+        let first = failed.remove(0);
+        for error in &failed {
+            tracing::error!(error = %error, "a job failed");
+        }
+        if failed.iter().all(is_mendable) && is_mendable(&first) {
+            return Some(Ok(PassEnd::Again(first)));
+        }
+        let more = failed.len();
+        let blocked = outcome.blocked;
+        tracing::error!(failed = more + 1, blocked, "the run is not complete");
+        Some(Err(first.hint(
+            "Mend it and run the same command again; what is finished stays finished.",
+        )))
+    }
+
+    /// Proves that everything is there, removes the ledger, and makes the summary.
+    async fn finish(&mut self, plan: &Plan, target: &mut Control) -> Result<RunSummary> {
+        let session = target.session().await?;
+        let ledger = ledger::read(session).await?;
+        for skipped in &plan.skipped {
+            self.findings.push(Finding {
+                severity: skipped.severity,
+                object: skipped.object.clone(),
+                reason: skipped.reason.clone(),
+                hint: None,
+            });
+        }
+        self.findings.extend(summary::missing(plan, &ledger, &self.findings));
+        let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
+        if whole {
+            ledger::set_stage(session, Stage::Complete).await?;
+            ledger::remove(session).await?;
+        }
+        let total = StepTiming { duration: self.started.elapsed(), bytes: 0, concurrency: 0 };
+        self.steps.insert(Step::Total, total);
+        let findings = std::mem::take(&mut self.findings);
+        let run = summary::build(
+            self.config.jobs,
+            plan,
+            &ledger,
+            &self.reports,
+            std::mem::take(&mut self.steps),
+            findings,
+        );
+        Ok(run)
+    }
+
+    /// Tells whoever listens.
+    async fn tell(&self, event: Event) {
+        let _ = self.events.send(event).await;
+    }
+
+    /// A step begins.
+    async fn begin_step(&self, step: Step) -> Instant {
+        self.tell(Event::StepStarted(step)).await;
+        Instant::now()
+    }
+
+    /// A step is over; passes add up.
+    async fn end_step(&mut self, step: Step, before: Instant, bytes: u64) {
+        let elapsed = before.elapsed();
+        let timing = self.steps.entry(step).or_default();
+        timing.duration += elapsed;
+        timing.bytes += bytes;
+        self.tell(Event::StepFinished(step, elapsed)).await;
+    }
+}
+
+/// Whether another pass under a new snapshot can mend it.
+fn is_mendable(error: &Error) -> bool {
+    matches!(error.class(), Class::Stale | Class::Transient | Class::Conflict)
+}
+
+/// The recorded bounds of a split table.
+fn ranges(text: &str) -> Option<Vec<Part>> {
+    serde_json::from_str(text).ok()
+}
+
+/// The finding of a run whose tables were not all read under one snapshot.
+fn other_snapshot(tables: usize) -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        object: format!("{tables} tables of an earlier snapshot"),
+        reason: "they were copied before the run was interrupted, and the source was written to \
+                 since: they may not agree with tables copied later"
+            .into(),
+        hint: Some("Stop the writers and start over with --restart where that matters.".into()),
+    }
+}
+
+/// What the plan needs to know of what the ledger has.
+fn done(ledger: &ledger::Done, again: &[Oid], plan: &Plan) -> Done {
+    let of = |kind: ObjectKind| {
+        ledger
+            .objects
+            .iter()
+            .filter(move |(found, _)| *found == kind)
+            .filter_map(|(_, key)| Oid::try_from(*key).ok())
+            .collect()
+    };
+    let parts = ledger.parts.values().flatten().filter(|part| !again.contains(&part.relation));
+    let _ = plan;
+    Done {
+        parts: parts.map(|part| (part.relation, part.part_index, part.part_count)).collect(),
+        indexes: of(ObjectKind::Index),
+        constraints: of(ObjectKind::Constraint),
+        vacuumed: of(ObjectKind::Vacuum),
+        foreign_keys: of(ObjectKind::ForeignKey),
+        validated: of(ObjectKind::Validated),
+        sequences: ledger.has(ObjectKind::Sequences, 0),
+        ..Done::default()
+    }
+}
+
+/// An error for a step that cannot go on, on this machine.
+pub(super) fn local(message: &str) -> Error {
+    Error::new(Side::Local, ErrorKind::State(message.to_owned()))
+}
+
+/// Adds durations.
+pub(super) fn sum(durations: impl Iterator<Item = Duration>) -> Duration {
+    durations.fold(Duration::ZERO, |total, one| total.saturating_add(one))
+}
