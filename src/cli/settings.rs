@@ -124,6 +124,11 @@ pub fn resolve_clone(
         client_tools: ClientTools {
             pg_config: environment.path(variables::PG_CONFIG),
             path: environment.paths(variables::PATH),
+            environment: crate::local::child::Environment::from_variables(
+                environment
+                    .utf8_variables()
+                    .map(|(name, value)| (name.into(), value.into())),
+            ),
         },
     };
     Ok(ResolvedClone { config, shown: resolver.shown })

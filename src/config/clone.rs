@@ -62,6 +62,8 @@ pub struct ClientTools {
     pub pg_config: Option<PathBuf>,
     /// Directories of `PATH`, in order.
     pub path: Vec<PathBuf>,
+    /// The environment that the tools are started with.
+    pub environment: crate::local::child::Environment,
 }
 
 /// Workers per kind of work; each 1 to 128.

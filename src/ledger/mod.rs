@@ -38,7 +38,7 @@ pub enum ObjectKind {
     Validated,
     /// VACUUM or ANALYZE of a table, by the table's source oid.
     Vacuum,
-    /// A range of large objects, by [`range_key`].
+    /// A window of large objects, by the lowest oid that belongs to it.
     LargeObjects,
     /// All sequences: oid 0.
     Sequences,
@@ -120,12 +120,6 @@ pub fn object_sql(kind: ObjectKind, key: impl Into<i64>) -> String {
         "insert into pgcopydb.object (kind, oid) values ('{}', {key}) on conflict do nothing",
         kind.letter()
     )
-}
-
-/// The key of a range of identifiers: both bounds in one number, so that a range that is cut
-/// otherwise by a later run does not count as done.
-pub fn range_key(first: u32, last: u32) -> i64 {
-    (u64::from(first) << 32 | u64::from(last)).cast_signed()
 }
 
 /// One copied part, if the ledger has it.

@@ -30,8 +30,12 @@ pub struct JobReport {
     pub rows: u64,
     /// COPY payload bytes moved.
     pub bytes: u64,
-    /// Time in COPY.
+    /// Time in COPY, or in copying large objects.
     pub copy_duration: Duration,
+    /// Time in VACUUM and ANALYZE.
+    pub vacuum_duration: Duration,
+    /// Time in setting sequences.
+    pub sequence_duration: Duration,
     /// Indexes built, with their times.
     pub indexes: Vec<BuiltObject>,
     /// Constraints added, with their times.

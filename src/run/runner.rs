@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::dispatcher::{JobReport, JobRunner};
 use super::pool::Pool;
@@ -25,7 +25,7 @@ use crate::job::index::{
 };
 use crate::job::sequence::{self, SequenceSet, SequenceValue};
 use crate::job::vacuum::{self, VacuumJob, VacuumWork};
-use crate::job::large_object::{self, Bookkeeping, LargeObjectShare, Metadata};
+use crate::job::large_object::{self, Metadata, Share};
 use crate::ledger::{self, ObjectKind, PartRecord};
 use crate::plan::{
     Format, Job, JobKind, LoadStrategy, Part, Plan, TablePlan, VacuumKind, Validation,
@@ -388,8 +388,9 @@ impl PgJobRunner {
             },
             mark: Some(ledger::object_sql(ObjectKind::Vacuum, table.oid)),
         };
+        let started = Instant::now();
         let findings = vacuum::run(target, &job).await?;
-        Ok(JobReport { findings, ..JobReport::default() })
+        Ok(JobReport { findings, vacuum_duration: started.elapsed(), ..JobReport::default() })
     }
 
     /// What `job::index` needs to know of a foreign key.
@@ -416,13 +417,15 @@ impl PgJobRunner {
             index::add_foreign_keys(lease.session()?, std::slice::from_ref(&key)).await?;
         let mut report = JobReport::default();
         for result in results {
-            let built = result?;
-            report.constraints.push(built_object(
-                &built,
-                &key.table.schema,
-                &key.name,
-                &key.definition,
-            ));
+            match result? {
+                ForeignKeyOutcome::Done(built) => report.constraints.push(built_object(
+                    &built,
+                    &key.table.schema,
+                    &key.name,
+                    &key.definition,
+                )),
+                ForeignKeyOutcome::Degraded(finding) => report.findings.push(finding),
+            }
         }
         Ok(report)
     }
@@ -451,17 +454,15 @@ impl PgJobRunner {
         let mut target = self.target.take().await?;
         let (source, target) = (source.session()?, target.session()?);
         let done = ledger::objects(target, ObjectKind::LargeObjects).await?;
-        let books = Bookkeeping {
-            is_done: &|range| done.contains(&ledger::range_key(range.first, range.last)),
-            mark: &|range| {
-                let key = ledger::range_key(range.first, range.last);
-                Some(ledger::object_sql(ObjectKind::LargeObjects, key))
-            },
+        let share = Share {
+            shard,
+            shards,
+            snapshot: self.snapshot.clone(),
+            metadata: self.metadata,
+            is_done: &|window| done.contains(&i64::from(window)),
+            mark: &|window| ledger::object_sql(ObjectKind::LargeObjects, window),
         };
-        let share = LargeObjectShare { index: shard, count: shards, metadata: self.metadata };
-        copy::begin_source(source, self.snapshot.as_deref()).await?;
-        let outcome = large_object::copy(source, target, &share, &books, counters).await?;
-        source.execute("commit").await?;
+        let outcome = large_object::copy_share(source, target, &share, counters).await?;
         Ok(JobReport {
             rows: outcome.objects,
             bytes: outcome.bytes,
@@ -473,6 +474,7 @@ impl PgJobRunner {
 
     /// Sets the sequences to where they stand on the source now.
     async fn sequences(&self) -> Result<JobReport> {
+        let started = Instant::now();
         let mut source = self.source.take().await?;
         let mut target = self.target.take().await?;
         let planned: std::collections::HashSet<Oid> =
@@ -500,7 +502,12 @@ impl PgJobRunner {
             .collect();
         let mark = ledger::object_sql(ObjectKind::Sequences, 0);
         let report = sequence::set(target.session()?, &sets, Some(&mark)).await?;
-        Ok(JobReport { rows: report.set, findings: report.findings, ..JobReport::default() })
+        Ok(JobReport {
+            rows: report.set,
+            findings: report.findings,
+            sequence_duration: started.elapsed(),
+            ..JobReport::default()
+        })
     }
 }
 
@@ -540,6 +547,8 @@ impl JobReport {
         self.rows += other.rows;
         self.bytes += other.bytes;
         self.copy_duration += other.copy_duration;
+        self.vacuum_duration += other.vacuum_duration;
+        self.sequence_duration += other.sequence_duration;
         self.indexes.extend(other.indexes);
         self.constraints.extend(other.constraints);
         self.findings.extend(other.findings);

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use super::control::Control;
 use super::snapshot::{self, Holder, Snapshot};
 use super::{identity, preflight, schema, summary};
-use crate::base::error::{Class, Error, ErrorKind, Result, Side};
+use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
@@ -152,7 +152,7 @@ impl<'a> Pass<'a> {
             plan(config, self.filters.as_deref(), &mut source, &facts).await?;
         let holder = Holder::start(source);
         self.end_step(Step::Catalog, before, 0).await;
-        let tools = schema::Tools::find(config, &catalog.server, &facts.server, attver).await?;
+        let tools = schema::Tools::find(config, &catalog, &facts, attver).await?;
         self.settle_run(&catalog, &plan, &facts, &snapshot, target).await?;
         self.restore_schema(&tools, &plan, &snapshot, target).await?;
         let plan = self.remaining(plan, &snapshot, target).await?;
@@ -475,14 +475,4 @@ fn done(ledger: &ledger::Done, again: &[Oid], plan: &Plan) -> Done {
         sequences: ledger.has(ObjectKind::Sequences, 0),
         ..Done::default()
     }
-}
-
-/// An error for a step that cannot go on, on this machine.
-pub(super) fn local(message: &str) -> Error {
-    Error::new(Side::Local, ErrorKind::State(message.to_owned()))
-}
-
-/// Adds durations.
-pub(super) fn sum(durations: impl Iterator<Item = Duration>) -> Duration {
-    durations.fold(Duration::ZERO, |total, one| total.saturating_add(one))
 }

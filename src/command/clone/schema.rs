@@ -1,0 +1,235 @@
+//! The schema sections of a clone: tools, dump, edited lists, restores.
+
+use std::collections::HashSet;
+use std::path::Path;
+use std::time::Duration;
+
+use super::control::Control;
+use super::pass::Pass;
+use crate::base::error::Result;
+use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
+use crate::config::CloneConfig;
+use crate::connect::client::Session;
+use crate::job::schema::toc::{ObjectId, Toc};
+use crate::job::schema::toc_filter::{self, Rules, catalog};
+use crate::job::schema::{
+    Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore,
+};
+use crate::local::child::pgtools::{Inventory, PgVersion, Places, ToolPair, usual_directories};
+use crate::local::workdir::replace_file;
+use crate::plan::Plan;
+
+/// How long `pg_dump` waits for a lock on a table before it gives up and says so.
+///
+/// It locks every table in ACCESS SHARE mode; a migration of the application that holds a table for
+/// longer than this has to end first.
+const LOCK_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Tables per DROP statement: a bounded number of locks in one transaction.
+const DROP_BATCH: usize = 200;
+
+/// Whether the source's columns carry the internal option that older tools print (D-43).
+pub(super) async fn has_attver(source: &mut Session) -> Result<bool> {
+    let sql = "select exists (select from pg_catalog.pg_attribute a \
+               where a.attoptions::pg_catalog.text like '%pg_attver=%')";
+    source.query(sql, &[]).await?.one()?.flag(0)
+}
+
+/// Drops the tables that are going to be created, and whatever hangs on them.
+pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()> {
+    for batch in plan.tables.chunks(DROP_BATCH) {
+        let names: Vec<String> = batch.iter().map(|table| table.name.sql()).collect();
+        target
+            .execute(&format!("drop table if exists {} cascade", names.join(", ")))
+            .await
+            .map_err(|error| error.during("drop tables of the target"))?;
+    }
+    Ok(())
+}
+
+/// The client tools of a run and how they reach the servers.
+pub(super) struct Tools {
+    pair: ToolPair,
+    source: Endpoint,
+    target: Endpoint,
+    /// Rules that do not depend on the plan.
+    rules: Rules,
+    lock_slots_sql: &'static str,
+}
+
+impl Tools {
+    /// Finds the tools that fit both servers.
+    ///
+    /// # Errors
+    /// `Tool` when there are none.
+    pub(super) async fn find(
+        config: &CloneConfig,
+        source: &SourceCatalog,
+        target: &TargetFacts,
+        attver: bool,
+    ) -> Result<Self> {
+        let places = Places {
+            pg_config: config.client_tools.pg_config.clone(),
+            path: config.client_tools.path.clone(),
+            more: usual_directories(),
+        };
+        let inventory = Inventory::find(&places, &config.client_tools.environment).await?;
+        let pair = inventory.pair(version(&source.server), version(&target.server), attver)?;
+        if let Some(reason) = &pair.reason {
+            tracing::info!("{reason}");
+        }
+        tracing::info!("using {} and {}", pair.dump, pair.restore);
+        let existing: HashSet<&str> = target.schemas.iter().map(String::as_str).collect();
+        Ok(Self {
+            pair,
+            source: endpoint(config.source.child_conninfo()),
+            target: endpoint(config.target.child_conninfo()),
+            rules: Rules {
+                existing_schemas: (source.schemas.iter())
+                    .filter(|schema| existing.contains(schema.name.as_str()))
+                    .map(|schema| schema.oid)
+                    .collect(),
+                skip_extensions: config.skip.extensions,
+                skip_extension_comments: config.skip.extension_comments || config.skip.extensions,
+                skip_collations: config.skip.collations,
+                ..Rules::default()
+            },
+            lock_slots_sql: "select current_setting('max_locks_per_transaction')::bigint * \
+                             (current_setting('max_connections')::bigint + \
+                             current_setting('max_prepared_transactions')::bigint)",
+        })
+    }
+
+    /// Dumps the schema into the work directory.
+    pub(super) async fn dump(&self, pass: &Pass<'_>, snapshot: Option<&str>) -> Result<()> {
+        let what = Dump {
+            tool: &self.pair.dump,
+            source: &self.source,
+            snapshot,
+            schemas: &[],
+            exclude_schemas: &[],
+            // Our own job creates them, with their owners and privileges.
+            no_large_objects: true,
+            lock_wait_timeout: LOCK_WAIT_TIMEOUT,
+        };
+        let surroundings = surroundings(pass);
+        dump(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
+    }
+
+    /// Restores what must exist before rows.
+    pub(super) async fn restore_pre_data(
+        &self,
+        pass: &Pass<'_>,
+        plan: &Plan,
+        target: &mut Control,
+        repeat: bool,
+    ) -> Result<()> {
+        let slots = target.session().await?.query(self.lock_slots_sql, &[]).await?;
+        let slots: u64 = slots.one()?.parse(0)?;
+        let (out, filtered) =
+            (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
+        let kept = self.edit_list(pass, plan, &out, &filtered).await?;
+        let transactions =
+            Transactions::for_pre_data(kept, slots, self.pair.restore.version);
+        self.restore(pass, Section::PreData, &filtered, transactions, repeat).await
+    }
+
+    /// Restores what comes after rows.
+    pub(super) async fn restore_post_data(
+        &self,
+        pass: &Pass<'_>,
+        plan: &Plan,
+        _target: &mut Control,
+        repeat: bool,
+    ) -> Result<()> {
+        let (out, filtered) =
+            (pass.directory.post_out_list(), pass.directory.post_filtered_list());
+        self.edit_list(pass, plan, &out, &filtered).await?;
+        let transactions = Transactions::Each { jobs: pass.config.jobs.restore };
+        self.restore(pass, Section::PostData, &filtered, transactions, repeat).await
+    }
+
+    /// Lists the archive, comments out what is not restored, and returns how many entries stay.
+    async fn edit_list(
+        &self,
+        pass: &Pass<'_>,
+        plan: &Plan,
+        out: &Path,
+        filtered: &Path,
+    ) -> Result<u64> {
+        let archive = pass.directory.schema_dump();
+        let surroundings = surroundings(pass);
+        let text =
+            list(&self.pair.restore, &archive, out, &surroundings, &pass.stop.graceful).await?;
+        let toc = Toc::parse(&text);
+        let edited = toc_filter::filter(&toc, &self.rules_of(plan));
+        for (entry, reason) in &edited.left_out {
+            tracing::trace!(entry = entry.display(), ?reason, "left out of the restore");
+        }
+        replace_file(filtered, &edited.list)?;
+        Ok(edited.kept_count)
+    }
+
+    /// The rules of a plan.
+    fn rules_of(&self, plan: &Plan) -> Rules {
+        let object = |catalog, oid| ObjectId { catalog, oid };
+        let indexes = plan.indexes.iter().map(|index| object(catalog::CLASS, index.oid));
+        let constraints = (plan.constraints.iter().map(|constraint| constraint.oid))
+            .chain(plan.foreign_keys.iter().map(|key| key.oid))
+            .map(|oid| object(catalog::CONSTRAINT, oid));
+        let built: HashSet<ObjectId> = indexes.chain(constraints).collect();
+        let excluded = (plan.toc_excludes.objects().iter())
+            .map(|(catalog, oid)| object(*catalog, *oid))
+            .filter(|object| !built.contains(object))
+            .collect();
+        Rules { excluded, built, ..self.rules.clone() }
+    }
+
+    /// Restores a section.
+    async fn restore(
+        &self,
+        pass: &Pass<'_>,
+        section: Section,
+        list: &Path,
+        transactions: Transactions,
+        repeat: bool,
+    ) -> Result<()> {
+        let what = Restore {
+            tool: &self.pair.restore,
+            target: &self.target,
+            section,
+            list,
+            transactions,
+            options: pass.config.schema,
+            repeat,
+        };
+        let surroundings = surroundings(pass);
+        restore(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
+    }
+}
+
+/// How the tools are started.
+fn surroundings(pass: &Pass<'_>) -> Surroundings {
+    Surroundings {
+        environment: pass.config.client_tools.environment.clone(),
+        children: Some(std::sync::Arc::clone(pass.directory.children())),
+    }
+}
+
+/// The version of a server.
+fn version(server: &ServerFacts) -> PgVersion {
+    PgVersion::from_number(server.version)
+}
+
+/// How a tool reaches a server.
+fn endpoint(child: crate::connect::conninfo::ChildConnInfo) -> Endpoint {
+    Endpoint {
+        dbname: child.conninfo,
+        secrets: child
+            .variables
+            .into_iter()
+            .map(|(name, secret)| (name.to_owned(), secret))
+            .collect(),
+    }
+}
+
