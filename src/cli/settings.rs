@@ -125,9 +125,7 @@ pub fn resolve_clone(
             pg_config: environment.path(variables::PG_CONFIG),
             path: environment.paths(variables::PATH),
             environment: crate::local::child::Environment::from_variables(
-                environment
-                    .utf8_variables()
-                    .map(|(name, value)| (name.into(), value.into())),
+                environment.utf8_variables().map(|(name, value)| (name.into(), value.into())),
             ),
         },
     };

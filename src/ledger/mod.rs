@@ -42,13 +42,15 @@ pub enum ObjectKind {
     LargeObjects,
     /// All sequences: oid 0.
     Sequences,
-    /// Anything else that is done once per run: oid is a number private to `command`.
-    Step,
+    /// Replica identity and clustering index of a table, by the table's source oid.
+    TableStatements,
+    /// ANALYZE of partition and inheritance parents: oid 0.
+    Parents,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Index,
         Self::Constraint,
         Self::ForeignKey,
@@ -56,7 +58,8 @@ impl ObjectKind {
         Self::Vacuum,
         Self::LargeObjects,
         Self::Sequences,
-        Self::Step,
+        Self::TableStatements,
+        Self::Parents,
     ];
 
     /// The letter in the ledger.
@@ -69,7 +72,8 @@ impl ObjectKind {
             Self::Vacuum => 'a',
             Self::LargeObjects => 'l',
             Self::Sequences => 's',
-            Self::Step => 'x',
+            Self::TableStatements => 't',
+            Self::Parents => 'p',
         }
     }
 

@@ -13,8 +13,8 @@ use super::pool::Pool;
 use crate::base::counters::JobCounters;
 use crate::base::error::{Error, Result, Side};
 use crate::base::summary::{BuiltObject, Finding, Severity};
-use crate::catalog;
-use crate::catalog::model::{Constraint, Index, Oid, SourceCatalog};
+use crate::catalog::model::{Oid, SourceCatalog};
+use crate::catalog::sequence_values::sequence_values;
 use crate::config::SchemaOptions;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
@@ -23,12 +23,13 @@ use crate::job::index::{
     self, Built, ConstraintAdd, ConstraintIndex, ForeignKey, ForeignKeyOutcome, IndexBuild,
     IndexDetails, TableConstraints,
 };
+use crate::job::large_object::{self, Metadata, Share};
 use crate::job::sequence::{self, SequenceSet, SequenceValue};
 use crate::job::vacuum::{self, VacuumJob, VacuumWork};
-use crate::job::large_object::{self, Metadata, Share};
 use crate::ledger::{self, ObjectKind, PartRecord};
 use crate::plan::{
-    Format, Job, JobKind, LoadStrategy, Part, Plan, TablePlan, VacuumKind, Validation,
+    ConstraintIndexPlan, ConstraintPlan, Format, IndexDetailsPlan, IndexPlan, Job, JobKind,
+    LoadStrategy, Part, Plan, TablePlan, VacuumKind, Validation,
 };
 
 /// SQLSTATEs with which a target refuses FREEZE: object_not_in_prerequisite_state,
@@ -40,10 +41,7 @@ const FREEZE_REFUSED: [&str; 2] = ["55000", "0A000"];
 pub struct PgJobRunner {
     plan: Arc<Plan>,
     catalog: Arc<SourceCatalog>,
-    indexes: HashMap<Oid, usize>,
-    constraints: HashMap<Oid, usize>,
     snapshot: Option<String>,
-    no_tablespaces: bool,
     metadata: Metadata,
     source: Pool,
     target: Pool,
@@ -61,15 +59,10 @@ impl PgJobRunner {
         source: Pool,
         target: Pool,
     ) -> Self {
-        let indexes = catalog.indexes.iter().enumerate().map(|(at, index)| (index.oid, at));
-        let constraints = catalog.constraints.iter().enumerate().map(|(at, one)| (one.oid, at));
         Self {
-            indexes: indexes.collect(),
-            constraints: constraints.collect(),
             plan,
             catalog,
             snapshot,
-            no_tablespaces: schema.no_tablespaces,
             metadata: Metadata {
                 owner: !schema.no_owner,
                 acl: !schema.no_acl,
@@ -99,7 +92,7 @@ impl PgJobRunner {
                 let plan = (self.plan.indexes.get(index as usize))
                     .ok_or_else(|| Error::internal("a job names an index that is not planned"))?;
                 let table = self.table(plan.table)?;
-                let build = self.index_build(plan.oid, table)?;
+                let build = index_build(plan, table);
                 let mut lease = self.target.take().await?;
                 self.build_indexes(lease.session()?, &[build]).await
             }
@@ -117,6 +110,15 @@ impl PgJobRunner {
                 self.large_objects(shard, shards, counters).await
             }
             JobKind::Sequences => self.sequences().await,
+            JobKind::AnalyzeParents => {
+                let mut lease = self.target.take().await?;
+                let job = VacuumJob {
+                    tables: self.plan.parents.clone(),
+                    work: VacuumWork::AnalyzeParents,
+                    mark: Some(ledger::object_sql(ObjectKind::Parents, 0)),
+                };
+                vacuum_on(lease.session()?, &job).await
+            }
         }
     }
 
@@ -247,55 +249,18 @@ impl PgJobRunner {
             let source = source.session()?;
             report = self.copy_on(source, target, table, part, counters, again).await?;
         }
-        let builds: Vec<IndexBuild> = self
-            .plan
-            .indexes_of(table)
-            .map(|index| self.index_build(index.oid, table))
-            .collect::<Result<_>>()?;
+        let builds: Vec<IndexBuild> =
+            self.plan.indexes_of(table).map(|index| index_build(index, table)).collect();
         if !builds.is_empty() {
             report.absorb(self.build_indexes(target, &builds).await?);
         }
-        if !table.constraints.is_empty() || !table.after_indexes.is_empty() {
+        if table.has_constraint_work() {
             report.absorb(self.add_constraints(target, table).await?);
         }
         if table.vacuum.is_some() {
             report.absorb(self.vacuum(target, table).await?);
         }
         Ok(report)
-    }
-
-    /// What `job::index` needs to know of an index.
-    fn index_build(&self, oid: Oid, table: &TablePlan) -> Result<IndexBuild> {
-        let index = self.index(oid)?;
-        Ok(IndexBuild {
-            oid,
-            name: index.name.clone(),
-            table: table.name.clone(),
-            definition: index.definition.clone(),
-            details: self.details(index),
-            mark: Some(ledger::object_sql(ObjectKind::Index, oid)),
-        })
-    }
-
-    /// An index of the catalog.
-    fn index(&self, oid: Oid) -> Result<&Index> {
-        (self.indexes.get(&oid).and_then(|at| self.catalog.indexes.get(*at)))
-            .ok_or_else(|| Error::internal("an index of the plan is not in the catalog"))
-    }
-
-    /// A constraint of the catalog.
-    fn constraint(&self, oid: Oid) -> Result<&Constraint> {
-        (self.constraints.get(&oid).and_then(|at| self.catalog.constraints.get(*at)))
-            .ok_or_else(|| Error::internal("a constraint of the plan is not in the catalog"))
-    }
-
-    /// What an index's definition does not say.
-    fn details(&self, index: &Index) -> IndexDetails {
-        IndexDetails {
-            tablespace: index.tablespace.clone().filter(|_| !self.no_tablespaces),
-            statistics: index.statistics.clone(),
-            depends_on_extensions: index.depends_on_extensions.clone(),
-        }
     }
 
     /// Builds indexes on a session at hand.
@@ -320,21 +285,13 @@ impl PgJobRunner {
 
     /// Adds a table's constraints, its replica identity and clustering index.
     async fn add_constraints(&self, target: &mut Session, table: &TablePlan) -> Result<JobReport> {
-        let mut work = TableConstraints {
+        let work = TableConstraints {
             table: table.name.clone(),
-            ..TableConstraints::default()
+            constraints: self.plan.constraints_of(table).map(constraint_add).collect(),
+            replica_identity: table.replica_identity.clone(),
+            clustered: table.clustered.clone(),
+            mark: Some(ledger::object_sql(ObjectKind::TableStatements, table.oid)),
         };
-        for planned in self.plan.constraints_of(table) {
-            work.constraints.push(self.constraint_add(planned.oid, planned.own_index)?);
-        }
-        for planned in self.plan.indexes_of(table) {
-            self.note_index_roles(&mut work, self.index(planned.oid)?);
-        }
-        for planned in self.plan.constraints_of(table).filter(|planned| planned.own_index) {
-            if let Some(oid) = self.constraint(planned.oid)?.index_oid {
-                self.note_index_roles(&mut work, self.index(oid)?);
-            }
-        }
         let results = index::add_constraints(target, &work).await?;
         let mut report = JobReport::default();
         for (add, result) in work.constraints.iter().zip(results) {
@@ -343,39 +300,6 @@ impl PgJobRunner {
             report.constraints.push(built_object(&built, schema, &add.name, &add.definition));
         }
         Ok(report)
-    }
-
-    /// What `job::index` needs to know of a constraint.
-    fn constraint_add(&self, oid: Oid, own_index: bool) -> Result<ConstraintAdd> {
-        let constraint = self.constraint(oid)?;
-        let backing = constraint.index_oid.map(|oid| self.index(oid)).transpose()?;
-        let index = match backing {
-            Some(index) if !own_index => ConstraintIndex::Built {
-                name: index.name.name.clone(),
-                deferrable: constraint.deferrable,
-                deferred: constraint.deferred,
-            },
-            Some(index) => ConstraintIndex::FromDefinition(self.details(index)),
-            None => ConstraintIndex::FromDefinition(IndexDetails::default()),
-        };
-        Ok(ConstraintAdd {
-            oid,
-            name: constraint.name.clone(),
-            kind: constraint.kind,
-            definition: constraint.definition.clone(),
-            index,
-            mark: Some(ledger::object_sql(ObjectKind::Constraint, oid)),
-        })
-    }
-
-    /// Notes that an index is its table's replica identity or clustering index.
-    fn note_index_roles(&self, work: &mut TableConstraints, index: &Index) {
-        if index.replica_identity {
-            work.replica_identity = Some(index.name.name.clone());
-        }
-        if index.clustered {
-            work.clustered = Some(index.name.name.clone());
-        }
     }
 
     /// Vacuums or analyzes a table.
@@ -388,23 +312,20 @@ impl PgJobRunner {
             },
             mark: Some(ledger::object_sql(ObjectKind::Vacuum, table.oid)),
         };
-        let started = Instant::now();
-        let findings = vacuum::run(target, &job).await?;
-        Ok(JobReport { findings, vacuum_duration: started.elapsed(), ..JobReport::default() })
+        vacuum_on(target, &job).await
     }
 
     /// What `job::index` needs to know of a foreign key.
     fn foreign_key(&self, position: u32, mark: ObjectKind) -> Result<ForeignKey> {
         let plan = (self.plan.foreign_keys.get(position as usize))
             .ok_or_else(|| Error::internal("a job names a foreign key that is not planned"))?;
-        let constraint = self.constraint(plan.oid)?;
         Ok(ForeignKey {
             oid: plan.oid,
             name: plan.name.clone(),
             table: plan.table.name.clone(),
             referenced: plan.referenced.name.clone(),
-            definition: constraint.definition.clone(),
-            validated: constraint.validated && plan.validation != Validation::Never,
+            definition: plan.definition.clone(),
+            validated: plan.validation != Validation::Never,
             mark: Some(ledger::object_sql(mark, plan.oid)),
         })
     }
@@ -413,8 +334,7 @@ impl PgJobRunner {
     async fn add_foreign_key(&self, position: u32) -> Result<JobReport> {
         let key = self.foreign_key(position, ObjectKind::ForeignKey)?;
         let mut lease = self.target.take().await?;
-        let results =
-            index::add_foreign_keys(lease.session()?, std::slice::from_ref(&key)).await?;
+        let results = index::add_foreign_keys(lease.session()?, std::slice::from_ref(&key)).await?;
         let mut report = JobReport::default();
         for result in results {
             match result? {
@@ -483,11 +403,10 @@ impl PgJobRunner {
             .filter(|sequence| planned.contains(&sequence.oid))
             .cloned()
             .collect();
-        let read = catalog::sequence_values(source.session()?, &sequences).await?;
+        let read = sequence_values(source.session()?, &sequences).await?;
         let values: HashMap<Oid, SequenceValue> = (read.values.into_iter())
             .map(|one| {
-                let value =
-                    SequenceValue { last_value: one.last_value, is_called: one.is_called };
+                let value = SequenceValue { last_value: one.last_value, is_called: one.is_called };
                 (one.oid, value)
             })
             .collect();
@@ -552,6 +471,55 @@ impl JobReport {
         self.indexes.extend(other.indexes);
         self.constraints.extend(other.constraints);
         self.findings.extend(other.findings);
+    }
+}
+
+/// Vacuums or analyzes tables.
+async fn vacuum_on(target: &mut Session, job: &VacuumJob) -> Result<JobReport> {
+    let started = Instant::now();
+    let findings = vacuum::run(target, job).await?;
+    Ok(JobReport { findings, vacuum_duration: started.elapsed(), ..JobReport::default() })
+}
+
+/// What `job::index` needs to know of an index.
+fn index_build(plan: &IndexPlan, table: &TablePlan) -> IndexBuild {
+    IndexBuild {
+        oid: plan.oid,
+        name: plan.name.clone(),
+        table: table.name.clone(),
+        definition: plan.definition.clone(),
+        details: details(&plan.details),
+        mark: Some(ledger::object_sql(ObjectKind::Index, plan.oid)),
+    }
+}
+
+/// What an index's definition does not say.
+fn details(plan: &IndexDetailsPlan) -> IndexDetails {
+    IndexDetails {
+        tablespace: plan.tablespace.clone(),
+        statistics: plan.statistics.clone(),
+        depends_on_extensions: plan.depends_on_extensions.clone(),
+    }
+}
+
+/// What `job::index` needs to know of a constraint.
+fn constraint_add(plan: &ConstraintPlan) -> ConstraintAdd {
+    ConstraintAdd {
+        oid: plan.oid,
+        name: plan.name.clone(),
+        kind: plan.kind,
+        definition: plan.definition.clone(),
+        index: match &plan.index {
+            ConstraintIndexPlan::Built { name, deferrable, deferred } => ConstraintIndex::Built {
+                name: name.clone(),
+                deferrable: *deferrable,
+                deferred: *deferred,
+            },
+            ConstraintIndexPlan::FromDefinition(plan) => {
+                ConstraintIndex::FromDefinition(details(plan))
+            }
+        },
+        mark: Some(ledger::object_sql(ObjectKind::Constraint, plan.oid)),
     }
 }
 

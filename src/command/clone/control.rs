@@ -85,10 +85,7 @@ pub(super) async fn open(info: &ConnInfo, backoff: &mut Backoff) -> Result<Sessi
 fn locked_by_other(info: &ConnInfo) -> Error {
     Error::new(
         Side::Target,
-        ErrorKind::State(format!(
-            "another pgcopydb is working on database \"{}\"",
-            info.dbname
-        )),
+        ErrorKind::State(format!("another pgcopydb is working on database \"{}\"", info.dbname)),
     )
     .hint(
         "Wait for it or stop it. `select pid, application_name from pg_stat_activity where \

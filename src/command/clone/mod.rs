@@ -25,13 +25,14 @@ use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
 use crate::base::summary::RunSummary;
+use crate::catalog::fetch;
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 use crate::connect::client::settings::{self, SessionRole};
 use crate::connect::conninfo::ConnInfo;
+use crate::ledger;
 use crate::local::workdir::{Service, WorkDir};
-use crate::{catalog, ledger};
 
 use control::Control;
 use pass::{Pass, PassEnd};
@@ -108,9 +109,7 @@ async fn clone(
             Ok(PassEnd::Complete(summary)) => {
                 return Ok(CloneOutcome { summary: *summary, plan_text: None });
             }
-            Ok(PassEnd::Again(error)) | Err(error)
-                if may_go_on(&error, number, config, stop) =>
-            {
+            Ok(PassEnd::Again(error)) | Err(error) if may_go_on(&error, number, config, stop) => {
                 tracing::warn!(%error, "going on with what is left under a new snapshot");
             }
             Ok(PassEnd::Again(error)) | Err(error) => return Err(error),
@@ -156,9 +155,9 @@ async fn dry_run(
     mut target: Control,
 ) -> Result<CloneOutcome> {
     let target = target.session().await?;
-    let facts = catalog::target(target).await?;
+    let facts = fetch::target(target).await?;
     let ledger = ledger::open(target).await?;
-    let version = catalog::server(&mut source).await?.version;
+    let version = fetch::server(&mut source).await?.version;
     snapshot::begin(&mut source, config.snapshot.as_deref(), false, version).await?;
     let planned = pass::plan(config, filters, &mut source, &facts).await?;
     if ledger.is_none() {
@@ -168,7 +167,7 @@ async fn dry_run(
     }
     let text = match config.plan_format {
         crate::config::PlanFormat::Text => {
-            crate::plan::explain::text(&planned.plan, crate::plan::explain::Detail::Summary)
+            crate::plan::explain::text(&planned.plan, crate::plan::explain::Detail::Short)
         }
         crate::config::PlanFormat::Json => crate::plan::explain::json(&planned.plan)
             .map_err(|error| Error::internal(format!("the plan cannot be written: {error}")))?,

@@ -11,22 +11,20 @@ use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
+use crate::catalog::facts::key_bounds;
+use crate::catalog::fetch::{self, SizeSource};
 use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
-use crate::catalog::{self, SizeSource};
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
 use crate::filter::Selection;
 use crate::ledger::{self, ObjectKind, RunRecord, Stage};
 use crate::local::workdir::WorkDir;
-use crate::plan::{self, Done, KeyBounds, Part, Plan, PlanOptions, SplitFacts};
+use crate::plan::{self, Done, Part, Plan, PlanOptions, SplitFacts};
 use crate::run::dispatcher::{self, JobReport, Outcome};
 use crate::run::pool::Pool;
 use crate::run::runner::PgJobRunner;
 use crate::run::scheduler::{FailurePolicy, Limits, Scheduler};
-
-/// Cuts that are asked for when a table is split by key: more than any plan uses per table.
-const KEY_CUTS: u32 = 128;
 
 /// How a pass ended.
 #[derive(Debug)]
@@ -70,33 +68,28 @@ pub(super) async fn plan(
     source: &mut Session,
     facts: &TargetFacts,
 ) -> Result<Planned> {
-    let sizes =
-        if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
-    let catalog = catalog::source(source, sizes).await?;
+    let sizes = if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
+    let catalog = fetch::source(source, sizes).await?;
     preflight::refuse_older_target(catalog.server.version, facts.server.version)?;
-    let selection = select(&catalog, filters, source).await?;
+    let selection = select(filters)?;
     let options = PlanOptions::from(config);
     let mut splits = SplitFacts::default();
-    for oid in plan::tables_needing_key_bounds(&catalog, &selection, &options) {
-        let Some(table) = catalog.tables.iter().find(|table| table.oid == oid) else { continue };
-        let bounds = catalog::key_bounds(source, table, KEY_CUTS).await?;
-        if let Some(range) = bounds.range {
-            let bounds = KeyBounds { min: range.min, max: range.max, samples: bounds.cuts };
-            splits.key_bounds.insert(oid, bounds);
-        }
+    for split in plan::tables_needing_key_cuts(&catalog, &selection, &options) {
+        let found = catalog.tables.iter().find(|table| table.oid == split.oid);
+        let Some(table) = found else { continue };
+        let bounds = key_bounds(source, table, split.parts).await?;
+        splits.key_cuts.insert(split.oid, bounds.cuts);
     }
     let plan = plan::build(&catalog, &selection, facts, &splits, &options)?;
     Ok(Planned { catalog: Arc::new(catalog), plan })
 }
 
 /// Applies the filters, which the source server evaluates.
-async fn select(
-    catalog: &SourceCatalog,
-    filters: Option<&str>,
-    source: &mut Session,
-) -> Result<Selection> {
-    let _ = (catalog, filters, source);
-    Ok(Selection::everything())
+fn select(filters: Option<&str>) -> Result<Selection> {
+    match filters {
+        None => Ok(Selection::everything()),
+        Some(_) => Err(Error::config("filters are not wired yet")),
+    }
 }
 
 impl<'a> Pass<'a> {
@@ -137,8 +130,8 @@ impl<'a> Pass<'a> {
         target: &mut Control,
     ) -> Result<PassEnd> {
         let before = self.begin_step(Step::Catalog).await;
-        let facts = catalog::target(target.session().await?).await?;
-        let server = catalog::server(&mut source).await?;
+        let facts = fetch::target(target.session().await?).await?;
+        let server = fetch::server(&mut source).await?;
         let config = self.config;
         let snapshot = snapshot::begin(
             &mut source,
@@ -269,9 +262,11 @@ impl<'a> Pass<'a> {
         ledger::forget_parts(session, &again).await?;
         let done = done(&ledger, &again, &plan);
         ledger::start_again(session, &snapshot.identity).await?;
-        let splits = plan.tables.iter().filter(|table| table.is_split()).filter_map(|table| {
-            Some((table.oid, serde_json::to_string(&table.parts).ok()?))
-        });
+        let splits = plan
+            .tables
+            .iter()
+            .filter(|table| table.is_split())
+            .filter_map(|table| Some((table.oid, serde_json::to_string(&table.parts).ok()?)));
         ledger::record_splits(session, &splits.collect()).await?;
         if let Some(run) = &mut self.found {
             run.snapshot_identity.clone_from(&snapshot.identity);
@@ -308,8 +303,7 @@ impl<'a> Pass<'a> {
         self.advance(Stage::PostData, target).await?;
         tools.restore_post_data(self, &plan, target, repeat).await?;
         scheduler.advance(plan::Stage::AfterPostData);
-        let outcome =
-            dispatcher::run(&plan, &mut scheduler, runner, self.events, self.stop).await;
+        let outcome = dispatcher::run(&plan, &mut scheduler, runner, self.events, self.stop).await;
         self.end_step(Step::FinalizeSchema, before, 0).await;
         if let Some(end) = self.absorb(&plan, outcome) {
             return end;
@@ -362,7 +356,7 @@ impl<'a> Pass<'a> {
             return None;
         }
         // What cannot be mended by another pass is what a person must see first.
-        failed.sort_by_key(|error| is_mendable(error));
+        failed.sort_by_key(is_mendable);
         let first = failed.remove(0);
         for error in &failed {
             tracing::error!(error = %error, "a job failed");
@@ -373,9 +367,9 @@ impl<'a> Pass<'a> {
         let more = failed.len();
         let blocked = outcome.blocked;
         tracing::error!(failed = more + 1, blocked, "the run is not complete");
-        Some(Err(first.hint(
-            "Mend it and run the same command again; what is finished stays finished.",
-        )))
+        Some(Err(
+            first.hint("Mend it and run the same command again; what is finished stays finished.")
+        ))
     }
 
     /// Proves that everything is there, removes the ledger, and makes the summary.
@@ -472,7 +466,9 @@ fn done(ledger: &ledger::Done, again: &[Oid], plan: &Plan) -> Done {
         vacuumed: of(ObjectKind::Vacuum),
         foreign_keys: of(ObjectKind::ForeignKey),
         validated: of(ObjectKind::Validated),
+        table_statements: of(ObjectKind::TableStatements),
         sequences: ledger.has(ObjectKind::Sequences, 0),
+        parents: ledger.has(ObjectKind::Parents, 0),
         ..Done::default()
     }
 }

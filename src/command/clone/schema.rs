@@ -126,11 +126,9 @@ impl Tools {
     ) -> Result<()> {
         let slots = target.session().await?.query(self.lock_slots_sql, &[]).await?;
         let slots: u64 = slots.one()?.parse(0)?;
-        let (out, filtered) =
-            (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
+        let (out, filtered) = (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
         let kept = self.edit_list(pass, plan, &out, &filtered).await?;
-        let transactions =
-            Transactions::for_pre_data(kept, slots, self.pair.restore.version);
+        let transactions = Transactions::for_pre_data(kept, slots, self.pair.restore.version);
         self.restore(pass, Section::PreData, &filtered, transactions, repeat).await
     }
 
@@ -142,8 +140,7 @@ impl Tools {
         _target: &mut Control,
         repeat: bool,
     ) -> Result<()> {
-        let (out, filtered) =
-            (pass.directory.post_out_list(), pass.directory.post_filtered_list());
+        let (out, filtered) = (pass.directory.post_out_list(), pass.directory.post_filtered_list());
         self.edit_list(pass, plan, &out, &filtered).await?;
         let transactions = Transactions::Each { jobs: pass.config.jobs.restore };
         self.restore(pass, Section::PostData, &filtered, transactions, repeat).await
@@ -224,7 +221,7 @@ fn version(server: &ServerFacts) -> PgVersion {
 /// How a tool reaches a server.
 fn endpoint(child: crate::connect::conninfo::ChildConnInfo) -> Endpoint {
     Endpoint {
-        dbname: child.conninfo,
+        dbname: child.text,
         secrets: child
             .variables
             .into_iter()
@@ -232,4 +229,3 @@ fn endpoint(child: crate::connect::conninfo::ChildConnInfo) -> Endpoint {
             .collect(),
     }
 }
-

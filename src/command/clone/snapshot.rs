@@ -34,9 +34,8 @@ pub(super) async fn begin(
     consistent: bool,
     version: u32,
 ) -> Result<Snapshot> {
-    let import = named.map_or_else(String::new, |id| {
-        format!("; set transaction snapshot {}", quote_literal(id))
-    });
+    let import = named
+        .map_or_else(String::new, |id| format!("; set transaction snapshot {}", quote_literal(id)));
     let begin = format!("begin isolation level repeatable read, read only{import}");
     if let Err(error) = session.execute(&begin).await {
         return Err(match (named, error.as_server()) {
@@ -52,8 +51,7 @@ pub(super) async fn begin(
         });
     }
     // txid_current_snapshot is the name before version 13 and has the same text form.
-    let function =
-        if version >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
+    let function = if version >= 130_000 { "pg_current_snapshot" } else { "txid_current_snapshot" };
     let identity = session.query(&format!("select pg_catalog.{function}()::text"), &[]).await?;
     let id = match named {
         Some(id) => Some(id.to_owned()),

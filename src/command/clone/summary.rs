@@ -48,7 +48,8 @@ pub(super) fn missing(plan: &Plan, ledger: &ledger::Done, reported: &[Finding]) 
                 && finding.object.contains(&key.name)
                 && finding.object.contains(&name)
         });
-        if !degraded && !(checked && ledger.has(ObjectKind::ForeignKey, key.oid)) {
+        let done = checked && ledger.has(ObjectKind::ForeignKey, key.oid);
+        if !(degraded || done) {
             miss(format!("foreign key \"{}\" of {name}", key.name));
         }
     }
@@ -142,7 +143,7 @@ fn table_of(plan: &Plan, kind: JobKind) -> Option<&TablePlan> {
         JobKind::ForeignKey { index } | JobKind::ValidateForeignKey { index } => {
             plan.foreign_keys.get(index as usize)?.table.table?
         }
-        JobKind::LargeObjects { .. } | JobKind::Sequences => return None,
+        JobKind::LargeObjects { .. } | JobKind::Sequences | JobKind::AnalyzeParents => return None,
     };
     plan.tables.get(position as usize)
 }
@@ -156,8 +157,6 @@ fn concurrency(step: Step, jobs: Jobs) -> u32 {
         Step::CreateIndex | Step::Constraints => jobs.index,
         Step::LargeObjects => jobs.large_objects,
         Step::FinalizeSchema => jobs.restore,
-        Step::Total => {
-            jobs.table + jobs.index + jobs.table + jobs.large_objects + jobs.restore
-        }
+        Step::Total => jobs.table + jobs.index + jobs.table + jobs.large_objects + jobs.restore,
     }
 }
