@@ -184,7 +184,13 @@ async fn settle(
     match result {
         Ok(report) => {
             scheduler.finished(id);
-            tell(events, Event::JobFinished { id, elapsed }).await;
+            let ended = Event::JobFinished {
+                id,
+                elapsed,
+                indexes: report.indexes.len() as u64,
+                constraints: report.constraints.len() as u64,
+            };
+            tell(events, ended).await;
             outcome.finished.push(Finished { id, report, elapsed });
         }
         Err(error) => {
