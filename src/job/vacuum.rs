@@ -41,6 +41,14 @@ pub struct VacuumJob {
 /// only bounds what is repeated table by table after a failure.
 const TABLES_PER_STATEMENT: usize = 200;
 
+/// Waits until all commits so far are on the target's disk.
+///
+/// Rows are loaded with `synchronous_commit` off. VACUUM marks a page all-visible only when the commits
+/// of its rows are flushed, so without this it would leave the last part's pages unmarked for good.
+/// Source: SetHintBits, src/backend/access/heap/heapam_visibility.c.
+const FLUSH_SQL: &str = "begin; set local synchronous_commit = on; \
+                         select pg_catalog.pg_logical_emit_message(true, 'pgcopydb', ''); commit";
+
 /// First version whose VACUUM can leave `pg_database` alone.
 const VERSION_SKIP_DATABASE_STATS: u32 = 16;
 /// First version whose ANALYZE can leave the children out.
@@ -54,6 +62,9 @@ const VERSION_ANALYZE_ONLY: u32 = 18;
 pub async fn run(session: &mut Session, job: &VacuumJob) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let version = server_major(session);
+    if job.work == VacuumWork::VacuumAnalyze {
+        session.execute(FLUSH_SQL).await.map_err(|error| error.during("flush commits"))?;
+    }
     for tables in job.tables.chunks(TABLES_PER_STATEMENT) {
         let Err(error) = session.execute(&statement(job.work, tables, version)).await else {
             continue;
