@@ -11,7 +11,7 @@
 //! | 5 | [`plan`]: catalog and facts to a plan, pure | `filter`, `catalog` model, `base` |
 //! | 4 | [`filter`]: rules to a selection with reasons, pure | `catalog` model, `base` |
 //! | 3 | [`catalog`]: typed model and its queries | `connect`, `base` |
-//! | 2 | [`config`]: typed settings | `connect::conninfo`, `base` |
+//! | 2 | [`config`]: typed settings; [`ledger`]: what is done, kept on the target | `connect`, `base` |
 //! | 1 | [`connect`]: connection strings, sockets, sessions; [`local`]: work directory, state, child processes | `base` |
 //! | 0 | [`base`]: values, errors, events, identifiers, units | the `proto` crate |
 //!

@@ -244,11 +244,10 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
     let mut relayed = Relayed::default();
     let mut forwarded = Vec::new();
     let mut buf: Vec<u8> = Vec::new();
-    let mut out = vec![0xee; stream.len()];
-    let mut needed = 0;
     for piece in stream.chunks(cut) {
         buf.extend_from_slice(piece);
-        while buf.len() >= needed {
+        loop {
+            let mut out = vec![0xee; buf.len()];
             let step = if merge {
                 relay.coalesce(&buf, &mut out)
             } else {
@@ -270,7 +269,6 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
                 }
                 Ok(CoalesceStep::NeedMore { total_length }) => {
                     assert!(total_length > buf.len());
-                    needed = total_length;
                     break;
                 }
                 Err(error) => {
@@ -280,7 +278,6 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
                 }
             };
             assert!(consumed > 0, "every step makes progress");
-            needed = 0;
             buf.drain(..consumed);
         }
         if relayed.failed {

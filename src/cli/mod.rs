@@ -17,6 +17,7 @@ pub mod environment;
 pub mod exit;
 pub mod logging;
 mod program;
+pub mod reference;
 pub mod settings;
 pub mod signals;
 pub mod usage;

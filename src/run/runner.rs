@@ -438,10 +438,7 @@ impl JobRunner for PgJobRunner {
             counters.reset();
             // Boxed: the future of a job body is large, and one allocation per job is nothing.
             let error = match Box::pin(self.once(&job, &counters, again)).await {
-                Ok(report) => {
-                    counters.settle(report.bytes, report.rows);
-                    return Ok(report);
-                }
+                Ok(report) => return Ok(report),
                 Err(error) => error.during(self.plan.label(&job)),
             };
             if !error.class().is_retryable() {

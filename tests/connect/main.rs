@@ -7,4 +7,3 @@ mod certificates;
 mod hosts;
 mod support;
 mod tls;
-mod wire;

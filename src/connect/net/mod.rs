@@ -18,6 +18,8 @@ mod name;
 mod roots;
 mod socket;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod tls;
 mod verify;
 
