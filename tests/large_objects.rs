@@ -1,5 +1,7 @@
 //! Large objects copied between real servers.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "support/sessions.rs"]
 mod sessions;
 

@@ -1,5 +1,7 @@
 //! Sequence values on real servers.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "support/sessions.rs"]
 mod sessions;
 

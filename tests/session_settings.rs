@@ -1,5 +1,7 @@
 //! What every session pins holds against roles and databases with hostile defaults.
 
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
 #[path = "support/sessions.rs"]
 mod sessions;
 
