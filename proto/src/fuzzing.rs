@@ -244,10 +244,11 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
     let mut relayed = Relayed::default();
     let mut forwarded = Vec::new();
     let mut buf: Vec<u8> = Vec::new();
+    let mut out = vec![0xee; stream.len()];
+    let mut needed = 0;
     for piece in stream.chunks(cut) {
         buf.extend_from_slice(piece);
-        loop {
-            let mut out = vec![0xee; buf.len()];
+        while buf.len() >= needed {
             let step = if merge {
                 relay.coalesce(&buf, &mut out)
             } else {
@@ -269,6 +270,7 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
                 }
                 Ok(CoalesceStep::NeedMore { total_length }) => {
                     assert!(total_length > buf.len());
+                    needed = total_length;
                     break;
                 }
                 Err(error) => {
@@ -278,6 +280,7 @@ fn drive(stream: &[u8], cut: usize, merge: bool) -> Relayed {
                 }
             };
             assert!(consumed > 0, "every step makes progress");
+            needed = 0;
             buf.drain(..consumed);
         }
         if relayed.failed {

@@ -16,6 +16,12 @@ impl JobCounters {
         self.rows.fetch_add(rows, Ordering::Relaxed);
     }
 
+    /// Sets both to what both ends agreed on: messages are not quite rows, and merged steps round.
+    pub fn settle(&self, bytes: u64, rows: u64) {
+        self.bytes.store(bytes, Ordering::Relaxed);
+        self.rows.store(rows, Ordering::Relaxed);
+    }
+
     /// Starts over, for a job that is tried again.
     pub fn reset(&self) {
         self.bytes.store(0, Ordering::Relaxed);

@@ -13,6 +13,8 @@ use crate::catalog::model::Oid;
 pub struct Selection {
     /// Schemas that are left out with all they hold.
     pub(super) schemas: HashSet<Oid>,
+    /// Names of the same.
+    pub(super) schema_names: HashSet<String>,
     /// Tables, materialized views and foreign tables that are left out.
     pub(super) tables: HashSet<Oid>,
     /// Tables whose rows are left out, materialized views that are not refreshed.
@@ -27,6 +29,8 @@ pub struct Selection {
     pub(super) extensions: HashSet<String>,
     /// What is left out and why, in the order of the catalog.
     pub(super) dropped: Vec<Dropped>,
+    /// Rules that match nothing, one line each.
+    pub(super) notices: Vec<String>,
 }
 
 /// Something that is left out.
@@ -46,7 +50,7 @@ impl Selection {
 
     /// Nothing is left out.
     pub fn is_everything(&self) -> bool {
-        *self == Self::default()
+        *self == Self { notices: self.notices.clone(), ..Self::default() }
     }
 
     /// The schema itself is kept.
@@ -82,6 +86,11 @@ impl Selection {
     /// The extension is kept.
     pub fn keeps_extension(&self, name: &str) -> bool {
         !self.extensions.contains(name)
+    }
+
+    /// Rules of exclude sections that name what the source does not have, one line each.
+    pub fn notices(&self) -> &[String] {
+        &self.notices
     }
 
     /// What is left out and why.

@@ -22,6 +22,12 @@ pub struct TocExcludes {
     /// Relations that the filters drop: entries without an identifier of their own (comments,
     /// privileges, TABLE ATTACH, …) are recognised by their tag.
     pub relations: Vec<QualifiedName>,
+    /// Partitions and indexes that are kept although the partitioned table or index above them is not:
+    /// their TABLE ATTACH and INDEX ATTACH entries.
+    pub attachments: Vec<QualifiedName>,
+    /// Sequences that are kept although the table that owns them is not: their SEQUENCE OWNED BY
+    /// entries.
+    pub ownerships: Vec<QualifiedName>,
     /// Schemas that the filters drop.
     pub schemas: Vec<String>,
     /// Extensions that the filters drop.

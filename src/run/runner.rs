@@ -438,7 +438,10 @@ impl JobRunner for PgJobRunner {
             counters.reset();
             // Boxed: the future of a job body is large, and one allocation per job is nothing.
             let error = match Box::pin(self.once(&job, &counters, again)).await {
-                Ok(report) => return Ok(report),
+                Ok(report) => {
+                    counters.settle(report.bytes, report.rows);
+                    return Ok(report);
+                }
                 Err(error) => error.during(self.plan.label(&job)),
             };
             if !error.class().is_retryable() {

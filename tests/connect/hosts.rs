@@ -104,23 +104,29 @@ async fn random_order_reaches_every_host() -> Result<()> {
 #[tokio::test]
 async fn target_session_attrs_picks_the_right_server() -> Result<()> {
     let installation = Installation::find(Major::V15)?;
-    let writable = Cluster::start(&installation, ClusterOptions::default())?;
+    let primary = Cluster::start(&installation, ClusterOptions::default())?;
+    let standby = Cluster::standby_of(&primary)?;
     let read_only = Cluster::start(
         &installation,
         ClusterOptions::default().setting("default_transaction_read_only", "on"),
     )?;
     let home = Home::new()?;
-    let (w, r) = (writable.port(), read_only.port());
+    let (p, s, r) = (primary.port(), standby.port(), read_only.port());
     // Ports in order, attribute, port that must answer; 0 for none.
     let cases = [
-        (vec![r, w], "any", r),
-        (vec![r, w], "read-write", w),
-        (vec![w, r], "read-only", r),
-        (vec![r, w], "primary", r),
-        (vec![w, r], "prefer-standby", w),
-        (vec![w, r], "standby", 0),
-        (vec![r], "read-write", 0),
-        (vec![w], "read-only", 0),
+        (vec![r, p], "any", r),
+        (vec![s, r, p], "read-write", p),
+        (vec![p, r, s], "read-only", r),
+        (vec![p, s, r], "read-only", s),
+        (vec![s, r, p], "primary", r),
+        (vec![s, p], "primary", p),
+        (vec![p, r, s], "standby", s),
+        (vec![p, r, s], "prefer-standby", s),
+        (vec![p, r], "prefer-standby", p),
+        (vec![p, r], "standby", 0),
+        (vec![s, r], "read-write", 0),
+        (vec![p], "read-only", 0),
+        (vec![s], "primary", 0),
     ];
     for (ports, attribute, expected) in cases {
         let hosts = vec!["127.0.0.1"; ports.len()].join(",");

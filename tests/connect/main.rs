@@ -7,3 +7,4 @@ mod certificates;
 mod hosts;
 mod support;
 mod tls;
+mod wire;

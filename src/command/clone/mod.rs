@@ -62,8 +62,6 @@ pub async fn run(
     events: EventSender,
     stop: StopSignal,
 ) -> Result<CloneOutcome> {
-    tracing::info!("[SOURCE] Copying database from \"{}\"", config.source.display_uri());
-    tracing::info!("[TARGET] Copying database into \"{}\"", config.target.display_uri());
     // Boxed: this future holds the state of every stage.
     let work = Box::pin(clone(&config, &events, &stop));
     tokio::select! {
@@ -94,7 +92,6 @@ async fn clone(
     if config.resume == Resume::Restart {
         directory.restart()?;
     }
-    tracing::info!("Using work dir \"{}\"", directory.top().display());
     let mut target = target;
     target.lock().await?;
     let mut pass = Pass::new(config, filters, directory, events, stop, started);

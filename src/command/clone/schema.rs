@@ -87,6 +87,8 @@ impl Tools {
             rules: Rules {
                 existing_schemas: (source.schemas.iter())
                     .filter(|schema| existing.contains(schema.name.as_str()))
+                    // The entry of "public" never creates it: it only sets its owner.
+                    .filter(|schema| schema.name != "public")
                     .map(|schema| schema.oid)
                     .collect(),
                 skip_extensions: config.skip.extensions,

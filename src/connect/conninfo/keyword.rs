@@ -104,7 +104,6 @@ pub(super) static KEYWORDS: &[Keyword] = &[
     ignored("replication", None, "replication sessions are opened where they are needed"),
     ignored("sslcompression", Some("PGSSLCOMPRESSION"), "TLS compression is insecure"),
     ignored("sslpassword", None, "it is only needed for encrypted keys, which are refused"),
-    ignored("requiressl", None, "retired; sslmode has replaced it"),
     ignored("authtype", None, "retired"),
     ignored("tty", None, "retired"),
     ignored("krbsrvname", Some("PGKRBSRVNAME"), NO_GSS),

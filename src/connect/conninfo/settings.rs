@@ -58,6 +58,7 @@ impl Settings {
     /// Adds pairs of the connection string.
     fn add_pairs(&mut self, text: &str, pairs: Vec<Pair>) -> Result<(), ConnInfoError> {
         for pair in pairs {
+            let pair = without_requiressl(pair);
             let Some(keyword) = keyword::find(&pair.keyword) else {
                 return Err(ConnInfoError::UnknownKeyword {
                     position: position(text, pair.offset),
@@ -192,5 +193,16 @@ fn nested_pairs(value: &Zeroizing<String>) -> Option<Vec<Pair>> {
     } else {
         return None;
     };
-    pairs.iter().all(|pair| keyword::find(&pair.keyword).is_some()).then_some(pairs)
+    let known =
+        |pair: &Pair| pair.keyword == "requiressl" || keyword::find(&pair.keyword).is_some();
+    pairs.iter().all(known).then_some(pairs)
+}
+
+/// Turns the retired `requiressl`, which libpq still reads, into its successor `sslmode`.
+fn without_requiressl(pair: Pair) -> Pair {
+    if pair.keyword != "requiressl" {
+        return pair;
+    }
+    let mode = if pair.value.starts_with('1') { "require" } else { "prefer" };
+    Pair { keyword: "sslmode".to_owned(), value: Zeroizing::new(mode.to_owned()), ..pair }
 }

@@ -18,8 +18,6 @@ mod name;
 mod roots;
 mod socket;
 mod stream;
-#[cfg(test)]
-mod tests;
 mod tls;
 mod verify;
 

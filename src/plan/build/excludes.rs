@@ -48,6 +48,24 @@ pub(super) fn toc_excludes(input: &Input<'_>, built: Vec<(Oid, Oid)>) -> TocExcl
     excludes.relations = tables.map(|table| table.name.clone()).collect();
     excludes.relations.extend(sequences.map(|sequence| sequence.name.clone()));
     excludes.relations.sort_unstable();
+    let attached = catalog.tables.iter().filter(|table| {
+        let parent = table.partition_of;
+        selection.keeps_table(table.oid) && parent.is_some_and(|oid| left_out.contains(&oid))
+    });
+    excludes.attachments = attached.map(|table| table.name.clone()).collect();
+    let attached = catalog.indexes.iter().filter(|index| {
+        let parent = index.parent;
+        let kept = selection.keeps_index(index.oid) && !left_out.contains(&index.table_oid);
+        // The other way round too: an index that is left out of a tree that is kept.
+        parent.is_some_and(|oid| !selection.keeps_index(oid) || !kept)
+    });
+    excludes.attachments.extend(attached.map(|index| index.name.clone()));
+    excludes.attachments.sort_unstable();
+    let disowned = catalog.sequences.iter().filter(|sequence| {
+        let owner = sequence.owned_by;
+        selection.keeps_sequence(sequence.oid) && owner.is_some_and(|oid| left_out.contains(&oid))
+    });
+    excludes.ownerships = disowned.map(|sequence| sequence.name.clone()).collect();
     excludes.schemas = schemas.map(|schema| schema.name.clone()).collect();
     excludes.extensions = extensions.map(|extension| extension.name.clone()).collect();
     excludes

@@ -29,9 +29,6 @@ fn plan_foreign_key(
         // The referencing table is left out, with all that hangs on it: see `excludes`.
         return;
     };
-    if !input.selection.keeps_constraint(key.oid) {
-        return;
-    }
     draft.excluded.push((PG_CONSTRAINT, key.oid));
     let object = || format!("foreign key {} of {}", key.name, table.name);
     let referenced = key.referenced_oid.and_then(|oid| end(input, draft, oid));
@@ -41,6 +38,9 @@ fn plan_foreign_key(
     };
     if key.index_oid.is_some_and(|oid| !input.selection.keeps_index(oid)) {
         draft.skip(object(), "the index it stands on is left out", Severity::Warning);
+        return;
+    }
+    if !input.selection.keeps_constraint(key.oid) {
         return;
     }
     let rows = |oid| !without_rows.contains(&oid);

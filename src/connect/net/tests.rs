@@ -1,1 +1,0 @@
-//! Tests of dialling and handshakes against scripted servers on loopback sockets.

@@ -1,0 +1,6 @@
+-- Schemas whose name matches a pattern of a filter file.
+-- $1 pattern. Columns: oid. Any server version.
+select n.oid
+  from pg_catalog.pg_namespace n
+ where n.nspname::pg_catalog.text operator(pg_catalog.~) $1::pg_catalog.text
+ order by n.oid
