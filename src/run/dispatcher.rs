@@ -5,7 +5,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use tokio::task::JoinSet;
 
@@ -15,7 +15,8 @@ use crate::base::error::{Error, Result};
 use crate::base::event::{Event, EventSender, JobId};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{BuiltObject, Finding};
-use crate::plan::{Job, Plan};
+use crate::local::state::{Entry, JobKey, StateHandle};
+use crate::plan::{Job, JobKind, Plan};
 
 /// How long running jobs may go on after a polite stop request before they are rolled back.
 ///
@@ -87,7 +88,32 @@ pub struct Outcome {
 /// A running job.
 struct Running {
     started: Instant,
+    key: JobKey,
+    counters: Arc<JobCounters>,
 }
+
+/// Whom the dispatcher listens and talks to.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// Who shows what happens.
+    pub events: &'a EventSender,
+    /// Who may ask to stop.
+    pub stop: &'a StopSignal,
+    /// Where other processes can read how far the run is.
+    pub journal: Option<&'a StateHandle>,
+}
+
+impl Surroundings<'_> {
+    /// Writes down for other processes what happens.
+    fn journal(&self, entry: Entry) {
+        if let Some(journal) = self.journal {
+            journal.record(entry);
+        }
+    }
+}
+
+/// How often the progress of running jobs is written down for other processes.
+const JOURNAL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Runs every job of the plan that the scheduler hands out.
 ///
@@ -96,14 +122,16 @@ pub async fn run<R: JobRunner>(
     plan: &Plan,
     scheduler: &mut Scheduler,
     runner: Arc<R>,
-    events: &EventSender,
-    stop: &StopSignal,
+    surroundings: &Surroundings<'_>,
 ) -> Outcome {
+    let Surroundings { events, stop, .. } = *surroundings;
     let mut outcome = Outcome::default();
     let mut tasks: JoinSet<(JobId, Result<JobReport>)> = JoinSet::new();
     let mut running: HashMap<JobId, Running> = HashMap::new();
     let mut task_jobs: HashMap<tokio::task::Id, JobId> = HashMap::new();
     let mut drain_ends: Option<tokio::time::Instant> = None;
+    let mut journal_tick = tokio::time::interval(JOURNAL_INTERVAL);
+    journal_tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         while drain_ends.is_none()
             && let Some(id) = scheduler.next_job()
@@ -118,7 +146,15 @@ pub async fn run<R: JobRunner>(
                 counters: Arc::clone(&counters),
             };
             tell(events, started).await;
-            running.insert(id, Running { started: Instant::now() });
+            let key = job_key(plan, job);
+            let label = plan.label(job).into();
+            surroundings.journal(Entry::Started {
+                job: key,
+                command: label,
+                at: SystemTime::now(),
+            });
+            let counted = Arc::clone(&counters);
+            running.insert(id, Running { started: Instant::now(), key, counters: counted });
             let (runner, job) = (Arc::clone(&runner), job.clone());
             let handle = tasks.spawn(async move { (id, runner.run(job, counters).await) });
             task_jobs.insert(handle.id(), id);
@@ -144,7 +180,14 @@ pub async fn run<R: JobRunner>(
                 };
                 task_jobs.remove(&task);
                 if let Some(id) = id {
-                    let elapsed = running.remove(&id).map_or(Duration::ZERO, |job| job.started.elapsed());
+                    let elapsed = match running.remove(&id) {
+                        Some(job) => {
+                            let elapsed = job.started.elapsed();
+                            surroundings.journal(ended_entry(&job, &result, elapsed));
+                            elapsed
+                        }
+                        None => Duration::ZERO,
+                    };
                     settle(scheduler, &mut outcome, events, id, result, elapsed).await;
                     if scheduler.cancels_running() {
                         abort(&*runner, &mut tasks).await;
@@ -164,11 +207,62 @@ pub async fn run<R: JobRunner>(
                 abort(&*runner, &mut tasks).await;
                 return outcome;
             }
+            _ = journal_tick.tick() => {
+                for job in running.values() {
+                    let (bytes, rows) = (job.counters.bytes(), job.counters.rows());
+                    surroundings.journal(Entry::Moved { job: job.key, bytes, rows });
+                }
+            }
             () = drain_over => {
                 abort(&*runner, &mut tasks).await;
                 return outcome;
             }
         }
+    }
+}
+
+/// What a job works on, by the source's identifiers.
+fn job_key(plan: &Plan, job: &Job) -> JobKey {
+    let table_oid = |table: u32| plan.tables.get(table as usize).map_or(0, |table| table.oid);
+    match job.kind {
+        JobKind::CopyPart { table, part } => {
+            JobKey { table_oid: table_oid(table), part_index: part, ..JobKey::default() }
+        }
+        JobKind::Truncate { table }
+        | JobKind::SmallTable { table }
+        | JobKind::Constraints { table }
+        | JobKind::Vacuum { table } => JobKey { table_oid: table_oid(table), ..JobKey::default() },
+        JobKind::Index { index } => {
+            plan.indexes.get(index as usize).map_or_else(JobKey::default, |index| JobKey {
+                table_oid: table_oid(index.table),
+                index_oid: index.oid,
+                ..JobKey::default()
+            })
+        }
+        JobKind::ForeignKey { index } | JobKind::ValidateForeignKey { index } => {
+            plan.foreign_keys.get(index as usize).map_or_else(JobKey::default, |key| JobKey {
+                table_oid: key.table.oid,
+                constraint_oid: key.oid,
+                ..JobKey::default()
+            })
+        }
+        JobKind::LargeObjects { .. } | JobKind::Sequences | JobKind::AnalyzeParents => {
+            JobKey::default()
+        }
+    }
+}
+
+/// What is written down of a job that ended.
+fn ended_entry(job: &Running, result: &Result<JobReport>, elapsed: Duration) -> Entry {
+    match result {
+        Ok(report) => Entry::Finished {
+            job: job.key,
+            at: SystemTime::now(),
+            elapsed,
+            bytes: report.bytes,
+            rows: report.rows,
+        },
+        Err(error) => Entry::Failed { job: job.key, message: error.to_string().into() },
     }
 }
 

@@ -1,14 +1,19 @@
 //! Whose run this is: what must be the same for an earlier run to be continued (K7).
 
+use super::control::Control;
+use super::filters::Filters;
 use crate::base::error::{Error, Result};
+use crate::catalog::fetch;
 use crate::catalog::model::ServerFacts;
 use crate::config::{CloneConfig, Resume};
+use crate::connect::client::Session;
 use crate::ledger::{RunRecord, Stage};
+use crate::local::state::{Database, Identity, Intent, Opening, StateHandle};
 
 /// The options that shape what is on the target, in words: they may not change between starts.
 ///
 /// Numbers of jobs, split sizes and the COPY format may: parts that were begun keep their bounds.
-pub(super) fn options_text(config: &CloneConfig, filters: Option<&str>) -> String {
+pub(super) fn options_text(config: &CloneConfig, filters: &Filters) -> String {
     let skip = config.skip;
     let schema = config.schema;
     let flags = [
@@ -23,10 +28,43 @@ pub(super) fn options_text(config: &CloneConfig, filters: Option<&str>) -> Strin
     ];
     let mut text: Vec<String> =
         flags.iter().filter(|(_, on)| *on).map(|(name, _)| format!("--{name}")).collect();
-    if let Some(filters) = filters {
+    if let Some(filters) = &filters.text {
         text.push(format!("filters {:032x}", xxhash_rust::xxh3::xxh3_128(filters.as_bytes())));
     }
     if text.is_empty() { "none".to_owned() } else { text.join(" ") }
+}
+
+/// Compares this run with the one that the work directory knows.
+///
+/// # Errors
+/// `State` when the directory belongs to a run of another source, target or options.
+pub(super) async fn open_run(
+    config: &CloneConfig,
+    filters: &Filters,
+    state: &StateHandle,
+    source: &mut Session,
+    target: &mut Control,
+) -> Result<Opening> {
+    let database = |facts: ServerFacts, uri: String| Database {
+        system_identifier: facts.system_identifier,
+        oid: facts.database_oid,
+        name: facts.database,
+        uri,
+    };
+    let intent = match config.resume {
+        Resume::Restart => Intent::Restart,
+        Resume::Auto | Resume::Resume => Intent::Continue,
+    };
+    let identity = Identity {
+        source: database(fetch::server(source).await?, config.source.display_uri()),
+        target: database(
+            fetch::server(target.session().await?).await?,
+            config.target.display_uri(),
+        ),
+        options: vec![("options".to_owned(), options_text(config, filters))],
+        command_line: "clone".to_owned(),
+    };
+    state.open_run(identity, intent).await
 }
 
 /// A new run's record.

@@ -12,6 +12,7 @@
 //! and after what they complete, so a crash anywhere leaves a stage that says what may be half done.
 
 mod control;
+mod filters;
 mod identity;
 mod pass;
 mod preflight;
@@ -32,9 +33,11 @@ use crate::connect::client::retry::Backoff;
 use crate::connect::client::settings::{self, SessionRole};
 use crate::connect::conninfo::ConnInfo;
 use crate::ledger;
+use crate::local::state::{Opening, StateHandle};
 use crate::local::workdir::{Service, WorkDir};
 
 use control::Control;
+use filters::Filters;
 use pass::{Pass, PassEnd};
 
 /// How often a run starts over under a new snapshot before it gives up.
@@ -78,23 +81,30 @@ async fn clone(
     stop: &StopSignal,
 ) -> Result<CloneOutcome> {
     let started = Instant::now();
-    let filters = config
-        .filters
-        .as_deref()
-        .map(|path| std::fs::read_to_string(path).map_err(|error| Error::file(path, error)))
-        .transpose()?;
+    let filters = Filters::read(config)?;
     let (source, target) =
         tokio::try_join!(connect_source(&config.source), Control::connect(&config.target))?;
     if config.dry_run {
-        return dry_run(config, filters.as_deref(), source, target).await;
+        return dry_run(config, &filters, source, target).await;
     }
     let directory = WorkDir::open(&config.directory, Service::Main)?;
     if config.resume == Resume::Restart {
         directory.restart()?;
     }
-    let mut target = target;
+    let (mut source, mut target) = (source, target);
     target.lock().await?;
-    let mut pass = Pass::new(config, filters, directory, events, stop, started);
+    let state = StateHandle::open(&directory.state_db())?;
+    let opening = identity::open_run(config, &filters, &state, &mut source, &mut target).await?;
+    if let Opening::Complete(run) = opening
+        && ledger::open(target.session().await?).await?.is_none()
+    {
+        tracing::info!(
+            run = run.run_id,
+            "an earlier run has already completed, nothing is left to do; --restart starts over"
+        );
+        return Ok(CloneOutcome::default());
+    }
+    let mut pass = Pass::new(config, filters, directory, state, events, stop, started);
     pass.open_ledger(&mut target).await?;
     let mut next_source = Some(source);
     for number in 1.. {
@@ -147,7 +157,7 @@ async fn source_session(info: &ConnInfo, backoff: &mut Backoff) -> Result<Sessio
 /// Makes the plan and prints it; changes nothing anywhere.
 async fn dry_run(
     config: &CloneConfig,
-    filters: Option<&str>,
+    filters: &Filters,
     mut source: Session,
     mut target: Control,
 ) -> Result<CloneOutcome> {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::control::Control;
+use super::filters::Filters;
 use super::snapshot::{self, Holder, Snapshot};
 use super::{identity, preflight, schema, summary};
 use crate::base::error::{Class, Error, Result, Side};
@@ -13,15 +14,17 @@ use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
 use crate::catalog::facts::key_bounds;
 use crate::catalog::fetch::{self, SizeSource};
-use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
+use crate::catalog::model::{ConstraintKind, Oid, SourceCatalog, TargetFacts};
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
-use crate::filter::Selection;
 use crate::ledger::{self, ObjectKind, RunRecord, Stage};
+use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
-use crate::plan::{self, Done, Part, Plan, PlanOptions, SplitFacts};
-use crate::run::dispatcher::{self, JobReport, Outcome};
+use crate::plan::{
+    self, ConstraintIndexPlan, ConstraintPlan, Done, IndexPlan, Part, Plan, PlanOptions, SplitFacts,
+};
+use crate::run::dispatcher::{self, JobReport, Outcome, Surroundings};
 use crate::run::pool::Pool;
 use crate::run::runner::PgJobRunner;
 use crate::run::scheduler::{FailurePolicy, Limits, Scheduler};
@@ -38,8 +41,9 @@ pub(super) enum PassEnd {
 /// What lives over all passes of a run.
 pub(super) struct Pass<'a> {
     pub(super) config: &'a CloneConfig,
-    pub(super) filters: Option<String>,
+    pub(super) filters: Filters,
     pub(super) directory: WorkDir,
+    state: StateHandle,
     pub(super) events: &'a EventSender,
     pub(super) stop: &'a StopSignal,
     started: Instant,
@@ -64,14 +68,14 @@ pub(super) struct Planned {
 /// Those of the queries, the filters and the plan.
 pub(super) async fn plan(
     config: &CloneConfig,
-    filters: Option<&str>,
+    filters: &Filters,
     source: &mut Session,
     facts: &TargetFacts,
 ) -> Result<Planned> {
     let sizes = if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
     let catalog = fetch::source(source, sizes).await?;
     preflight::refuse_older_target(catalog.server.version, facts.server.version)?;
-    let selection = select(filters)?;
+    let selection = filters.select(&catalog, source).await?;
     let options = PlanOptions::from(config);
     let mut splits = SplitFacts::default();
     for split in plan::tables_needing_key_cuts(&catalog, &selection, &options) {
@@ -84,20 +88,13 @@ pub(super) async fn plan(
     Ok(Planned { catalog: Arc::new(catalog), plan })
 }
 
-/// Applies the filters, which the source server evaluates.
-fn select(filters: Option<&str>) -> Result<Selection> {
-    match filters {
-        None => Ok(Selection::everything()),
-        Some(_) => Err(Error::config("filters are not wired yet")),
-    }
-}
-
 impl<'a> Pass<'a> {
     /// A run that has done nothing yet.
     pub(super) fn new(
         config: &'a CloneConfig,
-        filters: Option<String>,
+        filters: Filters,
         directory: WorkDir,
+        state: StateHandle,
         events: &'a EventSender,
         stop: &'a StopSignal,
         started: Instant,
@@ -106,6 +103,7 @@ impl<'a> Pass<'a> {
             config,
             filters,
             directory,
+            state,
             events,
             stop,
             started,
@@ -141,8 +139,7 @@ impl<'a> Pass<'a> {
         )
         .await?;
         let attver = schema::has_attver(&mut source).await?;
-        let Planned { catalog, plan } =
-            plan(config, self.filters.as_deref(), &mut source, &facts).await?;
+        let Planned { catalog, plan } = plan(config, &self.filters, &mut source, &facts).await?;
         let holder = Holder::start(source);
         self.end_step(Step::Catalog, before, 0).await;
         let tools = schema::Tools::find(config, &catalog, &facts, attver).await?;
@@ -163,7 +160,7 @@ impl<'a> Pass<'a> {
         snapshot: &Snapshot,
         target: &mut Control,
     ) -> Result<()> {
-        let options = identity::options_text(self.config, self.filters.as_deref());
+        let options = identity::options_text(self.config, &self.filters);
         let now = identity::new_run(&catalog.server, options, &snapshot.identity);
         let Some(found) = &self.found else {
             preflight::refuse_conflicts(plan, facts, self.config)?;
@@ -286,14 +283,14 @@ impl<'a> Pass<'a> {
     ) -> Result<PassEnd> {
         let plan = Arc::new(plan);
         self.tell(Event::PlanReady(plan.totals())).await;
+        self.state.set_catalog(table_rows(&plan), index_rows(&plan)).await?;
         let runner = Arc::new(self.runner(&plan, catalog, facts, snapshot));
         let policy =
             if self.config.fail_fast { FailurePolicy::FailFast } else { FailurePolicy::KeepGoing };
         let mut scheduler = Scheduler::new(&plan.jobs, Limits::new(self.config.jobs), policy);
         let before = self.begin_step(Step::Data).await;
         let outcome =
-            dispatcher::run(&plan, &mut scheduler, Arc::clone(&runner), self.events, self.stop)
-                .await;
+            dispatcher::run(&plan, &mut scheduler, Arc::clone(&runner), &self.surroundings()).await;
         self.end_step(Step::Data, before, 0).await;
         if let Some(end) = self.absorb(&plan, outcome) {
             return end;
@@ -303,12 +300,17 @@ impl<'a> Pass<'a> {
         self.advance(Stage::PostData, target).await?;
         tools.restore_post_data(self, &plan, target, repeat).await?;
         scheduler.advance(plan::Stage::AfterPostData);
-        let outcome = dispatcher::run(&plan, &mut scheduler, runner, self.events, self.stop).await;
+        let outcome = dispatcher::run(&plan, &mut scheduler, runner, &self.surroundings()).await;
         self.end_step(Step::FinalizeSchema, before, 0).await;
         if let Some(end) = self.absorb(&plan, outcome) {
             return end;
         }
         self.finish(&plan, target).await.map(|summary| PassEnd::Complete(Box::new(summary)))
+    }
+
+    /// What the dispatcher talks to.
+    fn surroundings(&self) -> Surroundings<'_> {
+        Surroundings { events: self.events, stop: self.stop, journal: Some(&self.state) }
     }
 
     /// The runner of this pass, with its sessions.
@@ -388,6 +390,8 @@ impl<'a> Pass<'a> {
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
         if whole {
             ledger::set_stage(session, Stage::Complete).await?;
+            self.state.flush().await?;
+            self.state.finish().await?;
             ledger::remove(session).await?;
         }
         let total = StepTiming { duration: self.started.elapsed(), bytes: 0, concurrency: 0 };
@@ -423,6 +427,45 @@ impl<'a> Pass<'a> {
         timing.bytes += bytes;
         self.tell(Event::StepFinished(step, elapsed)).await;
     }
+}
+
+/// What the work directory's state keeps of the plan's tables.
+fn table_rows(plan: &Plan) -> Vec<TableRow> {
+    let rows = plan.tables.iter().map(|table| TableRow {
+        oid: table.oid,
+        name: table.name.clone(),
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "an estimate; `as` saturates"
+        )]
+        row_estimate: table.row_estimate.map(|rows| rows as u64),
+        bytes: table.bytes,
+        part_count: u32::try_from(table.parts.len()).unwrap_or(u32::MAX),
+    });
+    rows.collect()
+}
+
+/// What the work directory's state keeps of the plan's indexes.
+fn index_rows(plan: &Plan) -> Vec<IndexRow> {
+    let is_key = |constraint: &ConstraintPlan, index: &IndexPlan| {
+        constraint.kind == ConstraintKind::PrimaryKey
+            && matches!(&constraint.index, ConstraintIndexPlan::Built { name, .. }
+                if *name == index.name.name)
+    };
+    let rows = plan.indexes.iter().filter_map(|index| {
+        let table = plan.tables.get(index.table as usize)?;
+        Some(IndexRow {
+            oid: index.oid,
+            name: index.name.clone(),
+            table_oid: table.oid,
+            primary: plan.constraints_of(table).any(|constraint| is_key(constraint, index)),
+            unique: index.definition.starts_with("CREATE UNIQUE"),
+            bytes: index.bytes,
+            definition: index.definition.clone(),
+        })
+    });
+    rows.collect()
 }
 
 /// Whether another pass under a new snapshot can mend it.

@@ -1,0 +1,61 @@
+//! The filter file: read before anything else, evaluated by the source server under the snapshot.
+
+use crate::base::error::{Error, Result};
+use crate::catalog::model::SourceCatalog;
+use crate::config::CloneConfig;
+use crate::connect::client::Session;
+use crate::filter::{self, FilterSet, MatchedOids, Selection};
+
+/// The rules of a run and their text.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Filters {
+    /// The file's text, for the run's identity; `None` without `--filters`.
+    pub(super) text: Option<String>,
+    rules: FilterSet,
+}
+
+impl Filters {
+    /// Reads and parses the file.
+    ///
+    /// # Errors
+    /// `File` when it cannot be read, `Config` naming the line when it cannot be parsed.
+    pub(super) fn read(config: &CloneConfig) -> Result<Self> {
+        let Some(path) = &config.filters else { return Ok(Self::default()) };
+        let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        let rules = filter::parse(&text)?;
+        let mut warnings = rules.warnings();
+        if config.skip.extensions {
+            warnings.extend(rules.check_skip_extensions()?);
+        }
+        for warning in warnings {
+            tracing::warn!("{warning}");
+        }
+        Ok(Self { text: Some(text), rules })
+    }
+
+    /// Applies the rules; patterns are evaluated by the source, under its open snapshot.
+    ///
+    /// # Errors
+    /// `Config` for a pattern that the server cannot compile and for names of include sections that
+    /// the source does not have.
+    pub(super) async fn select(
+        &self,
+        catalog: &SourceCatalog,
+        source: &mut Session,
+    ) -> Result<Selection> {
+        let mut matched = MatchedOids::default();
+        for query in self.rules.queries() {
+            let rows = source.query(query.sql, &query.params).await.map_err(|error| {
+                let text = format!("filter file, line {}: {}: {error}", query.line, query.text);
+                Error::config(text).hint("Patterns are regular expressions of PostgreSQL.")
+            })?;
+            let oids = rows.rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
+            matched.insert(query.rule, oids);
+        }
+        let selection = filter::select(catalog, &self.rules, &matched)?;
+        for notice in selection.notices() {
+            tracing::info!(target: crate::base::log::NOTICE, "{notice}");
+        }
+        Ok(selection)
+    }
+}
