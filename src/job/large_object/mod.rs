@@ -5,8 +5,8 @@
 //! alike, because what differs is compared and set:
 //!
 //! ```text
-//! windows     the source's identifiers in windows of 1024, joined to batches of about 1000 objects,
-//!   │         every n-th batch to this worker
+//! windows     the source's identifiers in windows of 1024, every n-th window to this worker,
+//!   │         sparse ones joined to batches of about 1000 objects
 //!   │ per batch
 //!   ├─ describe   owner, privileges, comment, size           one round trip on the source
 //!   ├─ prepare    create the missing, empty the others       one round trip on the target
@@ -68,8 +68,7 @@ pub struct Share<'a> {
     pub shard: u32,
     /// How many shares there are, at least 1.
     pub shards: u32,
-    /// Exported snapshot to read under. All workers must see the same objects; without one they may
-    /// not, and an object that comes into being meanwhile may be missed.
+    /// Exported snapshot to read under; without one each worker reads under its own.
     pub snapshot: Option<String>,
     /// What to copy beside the contents.
     pub metadata: Metadata,
@@ -146,7 +145,8 @@ pub async fn copy_share(
     let mut unreadable: Vec<Oid> = Vec::new();
     source::begin(source, share.snapshot.as_deref()).await?;
     let windows = source::windows(source).await?;
-    for batch in shared(&batches_of(&windows), share.shard, share.shards) {
+    let windows = shared(&windows, share.shard, share.shards);
+    for batch in batches_of(&windows) {
         let (done, todo): (Vec<Window>, Vec<Window>) =
             batch.iter().partition(|window| (share.is_done)(window.first()));
         report.already_done += done.iter().map(|window| window.objects).sum::<u64>();
@@ -212,15 +212,11 @@ fn batches_of(windows: &[Window]) -> Vec<&[Window]> {
     batches
 }
 
-/// Every n-th of the batches.
-fn shared<'a>(
-    batches: &[&'a [Window]],
-    shard: u32,
-    shards: u32,
-) -> impl Iterator<Item = &'a [Window]> {
-    let shards = usize::try_from(shards.max(1)).unwrap_or(usize::MAX);
-    let shard = usize::try_from(shard).unwrap_or(usize::MAX);
-    batches.iter().copied().skip(shard).step_by(shards)
+/// The windows of one worker: by their number, so that workers agree even when they do not see the same
+/// objects.
+fn shared(windows: &[Window], shard: u32, shards: u32) -> Vec<Window> {
+    let shards = shards.max(1);
+    windows.iter().copied().filter(|window| window.number % shards == shard).collect()
 }
 
 /// Copies the contents of the objects, reading the next batch while the last one is written.
@@ -375,17 +371,23 @@ mod tests {
     #[test]
     fn shares_are_disjoint_and_complete() {
         let windows: Vec<Window> =
-            (0..50).map(|number| Window { number, objects: u64::from(number) * 20 }).collect();
-        let batches = batches_of(&windows);
-        for shards in 1..=12 {
-            let mut all: Vec<Window> = (0..shards)
-                .flat_map(|shard| shared(&batches, shard, shards))
-                .flatten()
-                .copied()
-                .collect();
+            [1, 2, 3, 70, 71, 4_194_303].map(|number| Window { number, objects: 1 }).into();
+        for shards in 0..=12 {
+            let mut all: Vec<Window> =
+                (0..shards.max(1)).flat_map(|shard| shared(&windows, shard, shards)).collect();
             all.sort_by_key(|window| window.number);
             assert_eq!(all, windows, "{shards} shares");
         }
+    }
+
+    #[test]
+    fn a_worker_that_sees_more_windows_takes_none_of_another() {
+        let window = |number| Window { number, objects: 1 };
+        let early = [window(5), window(6), window(7)];
+        let late = [window(4), window(5), window(6), window(7)];
+        let first = shared(&early, 0, 2);
+        let second = shared(&late, 1, 2);
+        assert_eq!((first, second), (vec![window(6)], vec![window(5), window(7)]));
     }
 
     #[test]
