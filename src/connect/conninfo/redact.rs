@@ -15,6 +15,9 @@ use super::{
 /// Bytes of a URI part that are written as `%XX`: all but the unreserved ones of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
+/// Bytes of an IPv6 address that are written as `%XX`: the `%` before a zone, for example.
+const IPV6_ENCODED: &AsciiSet = &ENCODED.remove(b':');
+
 /// How a child process that uses libpq connects exactly as we do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ChildConnInfo {
@@ -221,7 +224,9 @@ fn hostaddr_text(address: &HostAddress) -> String {
 fn uri_host(address: &HostAddress) -> String {
     match address {
         HostAddress::Unix(path) => encode(&text_of(path)),
-        HostAddress::Tcp { host, .. } if host.contains(':') => format!("[{host}]"),
+        HostAddress::Tcp { host, .. } if host.contains(':') => {
+            format!("[{}]", utf8_percent_encode(host, IPV6_ENCODED))
+        }
         HostAddress::Tcp { host, .. } => encode(host),
     }
 }

@@ -1,0 +1,152 @@
+// What the fuzz targets of the root crate do with their input. Included by each of those targets,
+// and by `tests/corpus.rs`, which replays `fuzz/corpus` on every `cargo test`. The counterpart for
+// the protocol crate is `proto/src/fuzzing.rs`.
+
+use std::collections::HashSet;
+
+use pgcopydb::base::ini;
+use pgcopydb::connect::conninfo::{ConnInfo, ConnInfoError, Environment};
+use pgcopydb::filter;
+use pgcopydb::job::schema::toc::Toc;
+use pgcopydb::job::schema::toc_filter::{self, Rules};
+
+/// A fuzz target: takes any bytes, panics when something is wrong.
+pub(crate) type Target = fn(&[u8]);
+
+/// Every target of the root crate with the name of its corpus directory.
+pub(crate) const TARGETS: [(&str, Target); 3] =
+    [("conninfo", conninfo), ("ini", ini), ("toc", toc)];
+
+/// Stands in for a secret inside a connection string.
+const CANARY: &str = "CANARY-7f3a";
+
+/// A connection string: it is refused, or it round-trips; either way no secret comes out.
+pub(crate) fn conninfo(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    if text.contains("servicefile") || text.contains("passfile") {
+        // Would read files of this machine.
+        return;
+    }
+    let environment = Environment::empty().with_user("fuzz");
+    if let Ok(info) = ConnInfo::parse(text, &environment) {
+        assert!(!info.hosts.is_empty());
+        round_trips(&info, &environment);
+    }
+    for with_canary in [insert(text, "password="), insert_into_uri(text)].into_iter().flatten() {
+        let outcome = ConnInfo::parse(&with_canary, &environment);
+        match &outcome {
+            // The name of the service is part of the message on purpose.
+            Err(ConnInfoError::UnknownService(_)) => {}
+            Err(error) => assert!(!format!("{error} {error:?}").contains(CANARY), "{error}"),
+            Ok(info) => {
+                let secret = info.password.as_ref().is_some_and(|p| p.expose().contains(CANARY));
+                let shown =
+                    format!("{info:?} {} {}", info.display_uri(), info.child_conninfo().text);
+                assert!(!(secret && shown.contains(CANARY)), "{shown}");
+            }
+        }
+    }
+}
+
+/// Both text forms of a connection lead to the same servers, role and database.
+fn round_trips(info: &ConnInfo, environment: &Environment) {
+    let child = info.child_conninfo();
+    let variables = child.variables.iter().map(|(name, value)| (*name, value.expose()));
+    let with_variables = Environment::empty().with_variables(variables);
+    for (form, text, environment) in
+        [("URI", info.display_uri(), environment), ("child", child.text, &with_variables)]
+    {
+        let again = ConnInfo::parse(&text, environment);
+        let again = again.unwrap_or_else(|error| panic!("{form} {text:?}: {error}"));
+        let place = |info: &ConnInfo| -> Vec<_> {
+            info.hosts.iter().map(|host| (host.address.clone(), host.port)).collect()
+        };
+        assert_eq!(place(&again), place(info), "{form} {text:?}");
+        assert_eq!((&again.user, &again.dbname), (&info.user, &info.dbname), "{form} {text:?}");
+        assert_eq!(again.tls.mode, info.tls.mode, "{form} {text:?}");
+    }
+}
+
+/// The text with the canary after the first `place`.
+fn insert(text: &str, place: &str) -> Option<String> {
+    let at = text.find(place)? + place.len();
+    Some(format!("{}{CANARY}{}", &text[..at], &text[at..]))
+}
+
+/// The text with the canary where a URI has its password.
+fn insert_into_uri(text: &str) -> Option<String> {
+    let host = text.find("://")? + 3;
+    let colon = host + text[host..].find(':')? + 1;
+    text[colon..].contains('@').then(|| format!("{}{CANARY}{}", &text[..colon], &text[colon..]))
+}
+
+/// A filter or service file: sections as they stand, and rules or an error with its line.
+pub(crate) fn ini(data: &[u8]) {
+    let Ok(text) = std::str::from_utf8(data) else { return };
+    let line_count = text.split('\n').count();
+    let in_text = |line: usize| (1..=line_count).contains(&line);
+    match ini::parse(text) {
+        Err(error) => assert!(in_text(error.line)),
+        Ok(sections) => {
+            let lines: Vec<_> = sections
+                .iter()
+                .flat_map(|section| {
+                    let header = (section.line > 0).then_some(section.line);
+                    header.into_iter().chain(section.entries.iter().map(|entry| entry.line))
+                })
+                .collect();
+            assert!(lines.is_sorted_by(|a, b| a < b) && lines.iter().all(|line| in_text(*line)));
+            let written = written(&sections);
+            let again = ini::parse(&written).unwrap_or_else(|error| panic!("{written:?}: {error}"));
+            let plain = |sections: &[ini::Section]| -> Vec<_> {
+                sections
+                    .iter()
+                    .map(|section| {
+                        let entries = section.entries.iter().map(|entry| entry.text.clone());
+                        (section.name.clone(), entries.collect::<Vec<_>>())
+                    })
+                    .collect()
+            };
+            assert_eq!(plain(&again), plain(&sections));
+        }
+    }
+    if let Err(error) = filter::parse(text) {
+        assert!(!error.to_string().is_empty());
+    }
+}
+
+/// The text of sections without comments and blanks.
+fn written(sections: &[ini::Section]) -> String {
+    let mut text = String::new();
+    for section in sections {
+        if section.line > 0 {
+            text.push_str(&format!("[{}]\n", section.name));
+        }
+        for entry in &section.entries {
+            text.push_str(&entry.text);
+            text.push('\n');
+        }
+    }
+    text
+}
+
+/// A list of an archive's objects: leaving some out keeps exactly the others, in order.
+pub(crate) fn toc(data: &[u8]) {
+    let toc = Toc::parse(data);
+    let every_other = toc.entries().step_by(2).map(|entry| entry.object).collect();
+    let rules_of = |excluded| Rules { excluded, skip_extensions: true, ..Rules::default() };
+    for rules in [Rules::default(), rules_of(every_other)] {
+        let filtered = toc_filter::filter(&toc, &rules);
+        let out: HashSet<_> = filtered.left_out.iter().map(|(entry, _)| entry.dump_id).collect();
+        let kept: Vec<_> = toc
+            .entries()
+            .filter(|entry| !out.contains(&entry.dump_id))
+            .map(|entry| entry.line.trim_ascii_end())
+            .collect();
+        assert_eq!(kept.len() as u64, filtered.kept_count);
+        let again = Toc::parse(&filtered.list);
+        // A line may end with several carriage returns, of which each reading takes one.
+        let found: Vec<_> = again.entries().map(|entry| entry.line.trim_ascii_end()).collect();
+        assert_eq!(found, kept);
+    }
+}

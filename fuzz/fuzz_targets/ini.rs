@@ -1,0 +1,7 @@
+//! See `ini` in `fuzz/bodies/root.rs`.
+#![no_main]
+
+#[path = "../bodies/root.rs"]
+mod bodies;
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| bodies::ini(data));
