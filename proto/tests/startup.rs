@@ -308,6 +308,21 @@ mod tests {
     }
 
     #[test]
+    fn challenge_that_costs_too_much_is_refused_with_both_numbers() {
+        let request = ScramServer::new("secret", &["SCRAM-SHA-256"]).first_request();
+        for (count, named) in [(100_000, false), (100_001, true), (u64::from(u32::MAX), true)] {
+            let challenge = format!("r=other,s=c2FsdA==,i={count}");
+            let body = [b"\0\0\0\x0b".as_slice(), challenge.as_bytes()].concat();
+            let bytes = [request.as_slice(), &frame(b'R', &body)].concat();
+            let Err(StartupError::Scram { reason }) = run(config(), &bytes) else {
+                panic!("accepted")
+            };
+            let names_both = reason.contains(&count.to_string()) && reason.contains("100000");
+            assert_eq!(names_both, named, "{reason}");
+        }
+    }
+
+    #[test]
     fn notices_and_protocol_negotiation_do_not_disturb() {
         let notice = frame(b'N', b"SWARNING\0VWARNING\0C01000\0Mcollation\0\0");
         let negotiate = frame(b'v', b"\0\x03\0\0\0\0\0\0");

@@ -12,6 +12,13 @@ use super::policy::{AuthMethod, ChannelBindingPolicy, RequireAuth};
 use crate::backend::{AuthenticationRequest, SaslMechanisms};
 use crate::frontend;
 
+/// Largest number of SCRAM iterations that a server may ask for.
+///
+/// Each costs two hashes, before the server has proven anything: a hostile one could keep us busy
+/// for hours. PostgreSQL's default is 4096.
+/// Source: `MAX_ITERATION_COUNT` of postgres-protocol, which refuses more without naming numbers.
+const SCRAM_ITERATIONS_MAX: u64 = 100_000;
+
 /// What follows from a request.
 pub(super) enum Step {
     /// Send this, then wait.
@@ -199,6 +206,7 @@ impl Authentication {
         let Exchange::Started(mut scram) = exchange else {
             return Err(out_of_order("server sent a SASL challenge out of turn"));
         };
+        check_iterations(data)?;
         scram.update(data).map_err(|error| scram_error(&error))?;
         let mut buf = BytesMut::new();
         frontend::sasl_response(scram.message(), &mut buf)?;
@@ -229,6 +237,24 @@ impl Authentication {
             return Err(StartupError::ChannelBinding { reason });
         }
         Ok(Step::Authenticated)
+    }
+}
+
+/// Refuses a challenge whose cost is beyond reason, naming both numbers.
+///
+/// A challenge that cannot be read is left to the SCRAM code to refuse.
+fn check_iterations(challenge: &[u8]) -> Result<(), StartupError> {
+    let count = memchr::memmem::rfind(challenge, b",i=")
+        .and_then(|at| challenge.get(at.saturating_add(3)..))
+        .and_then(|digits| std::str::from_utf8(digits).ok()?.parse::<u64>().ok());
+    match count {
+        Some(count) if count > SCRAM_ITERATIONS_MAX => Err(StartupError::Scram {
+            reason: format!(
+                "server asks for {count} iterations, at most {SCRAM_ITERATIONS_MAX} are accepted; \
+                 lower scram_iterations on the server and set the password again"
+            ),
+        }),
+        _ => Ok(()),
     }
 }
 
