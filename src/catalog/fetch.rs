@@ -4,8 +4,12 @@
 //! they arrive. Every list is read ordered by identifier, so that what belongs to an object finds it
 //! by binary search, without a map of all objects beside the model.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::lookup::order_tables;
-use super::model::{Index, Oid, ServerFacts, SourceCatalog, Table, TargetFacts};
+use super::model::{
+    Extension, Index, Oid, ServerFacts, SourceCatalog, Table, TargetFacts, TypeInfo,
+};
 use super::query::{self, Fields, Query, ServerVersion};
 use super::{rows, split_key, type_graph, version};
 use crate::base::error::{ErrorKind, Result};
@@ -29,10 +33,14 @@ pub enum SizeSource {
 /// Definitions of indexes open their table on the server, so an ACCESS EXCLUSIVE lock of another
 /// session is waited for, as long as `lock_timeout` allows.
 ///
+/// On very large catalogs the server's backend keeps what it looked at in its caches, about 7 KiB per
+/// relation until the session ends: read them in a session of their own that imports the snapshot.
+///
 /// Not cancel safe: a dropped future leaves the session in the middle of a result.
 ///
 /// # Errors
-/// The server's, naming the query's file; class `Unsupported` for a server older than 10.
+/// The server's, naming the query's file; class `Unsupported` for a server older than 10 and for names
+/// that are no UTF-8 text.
 pub async fn source(session: &mut Session, sizes: SizeSource) -> Result<SourceCatalog> {
     let server = server(session).await?;
     let version = ServerVersion(server.version);
@@ -66,14 +74,7 @@ pub async fn source(session: &mut Session, sizes: SizeSource) -> Result<SourceCa
     catalog.extensions = extensions(version, session).await?;
     catalog.large_objects =
         query::LARGE_OBJECTS.one(&[], version, session, |fields| fields.parse()).await?;
-    query::TYPES
-        .each(&[], version, session, |fields| {
-            let info = rows::type_info(fields)?;
-            catalog.types.insert(info.oid, info);
-            Ok(())
-        })
-        .await?;
-    type_graph::complete(&mut catalog.types);
+    catalog.types = types(&catalog.tables, version, session).await?;
     tracing::debug!(
         tables = catalog.tables.len(),
         indexes = catalog.indexes.len(),
@@ -217,10 +218,7 @@ async fn indexes(
 }
 
 /// Reads extensions with their configuration tables, by identifier.
-async fn extensions(
-    version: ServerVersion,
-    session: &mut Session,
-) -> Result<Vec<super::model::Extension>> {
+async fn extensions(version: ServerVersion, session: &mut Session) -> Result<Vec<Extension>> {
     let mut extensions = collect(&query::EXTENSIONS, version, session, rows::extension).await?;
     query::EXTENSION_CONFIG
         .each(&[], version, session, |fields| {
@@ -232,6 +230,28 @@ async fn extensions(
         })
         .await?;
     Ok(extensions)
+}
+
+/// Reads the types of all columns and what they are made of.
+async fn types(
+    tables: &[Table],
+    version: ServerVersion,
+    session: &mut Session,
+) -> Result<BTreeMap<Oid, TypeInfo>> {
+    // Few types, very many columns: the server need not walk them once more.
+    let used: BTreeSet<Oid> =
+        tables.iter().flat_map(|table| &table.columns).map(|column| column.type_oid).collect();
+    let used = query::oid_array(used);
+    let mut types = BTreeMap::new();
+    query::TYPES
+        .each(&[Some(&used)], version, session, |fields| {
+            let info = rows::type_info(fields)?;
+            types.insert(info.oid, info);
+            Ok(())
+        })
+        .await?;
+    type_graph::complete(&mut types);
+    Ok(types)
 }
 
 /// Chooses every table's split key; both lists are ordered by identifier.

@@ -8,7 +8,8 @@
 
 use std::str::FromStr;
 
-use crate::base::error::{Error, ErrorKind, Result};
+use crate::base::error::{Error, ErrorKind, Result, Side};
+use crate::catalog::model::Oid;
 use crate::catalog::version;
 use crate::connect::client::{Row, Session};
 
@@ -101,8 +102,11 @@ impl Query {
         mut read: impl FnMut(&mut Fields<'_>) -> Result<()> + Send,
     ) -> Result<()> {
         let sql = self.statement(server.0)?;
+        let side = session.side();
         let result = session
-            .query_each(&sql, params, |row| read(&mut Fields { query: self, row: &row, next: 0 }))
+            .query_each(&sql, params, |row| {
+                read(&mut Fields { query: self, side, row: &row, next: 0 })
+            })
             .await;
         result.map_err(|error| {
             explain_timeout(error, session).during(format!("read catalog with {}", self.file))
@@ -142,6 +146,12 @@ impl ServerVersion {
     }
 }
 
+/// Identifiers as text of an SQL array, for a bound parameter.
+pub(super) fn oid_array(oids: impl IntoIterator<Item = Oid>) -> String {
+    let oids: Vec<String> = oids.into_iter().map(|oid| oid.to_string()).collect();
+    format!("{{{}}}", oids.join(","))
+}
+
 /// Adds a hint to an error that a statement timeout caused: which setting of which role.
 ///
 /// Our sessions switch the timeout off when they start; a pooler or a cloud's own rule may set it
@@ -166,6 +176,7 @@ pub(super) fn explain_timeout(error: Error, session: &Session) -> Error {
 #[derive(Debug)]
 pub(super) struct Fields<'a> {
     query: &'a Query,
+    side: Side,
     row: &'a Row,
     next: usize,
 }
@@ -175,7 +186,7 @@ impl<'a> Fields<'a> {
     pub(super) fn optional_text(&mut self) -> Result<Option<&'a str>> {
         let index = self.next;
         self.next += 1;
-        self.row.optional_text(index).map_err(|_| self.broken(index, "is no UTF-8 text"))
+        self.row.optional_text(index).map_err(|_| self.no_text(index))
     }
 
     /// The next column as text; NULL is an error.
@@ -185,7 +196,7 @@ impl<'a> Fields<'a> {
         match self.row.optional_text(index) {
             Ok(Some(text)) => Ok(text),
             Ok(None) => Err(self.broken(index, "is null")),
-            Err(_) => Err(self.broken(index, "is no UTF-8 text")),
+            Err(_) => Err(self.no_text(index)),
         }
     }
 
@@ -251,6 +262,16 @@ impl<'a> Fields<'a> {
         }
     }
 
+    /// An error about a column whose bytes are no text: a database of encoding SQL_ASCII takes any.
+    fn no_text(&self, index: usize) -> Error {
+        let name = self.query.columns().nth(index).unwrap_or("unknown");
+        let text =
+            format!("column {name} of {} holds a name that is no UTF-8 text", self.query.file);
+        Error::new(self.side, ErrorKind::Unsupported(text)).hint(
+            "Rename the object: names of a database of encoding SQL_ASCII must be UTF-8 here.",
+        )
+    }
+
     /// An error about a column.
     fn broken(&self, index: usize, problem: &str) -> Error {
         let name = self.query.columns().nth(index).unwrap_or("unknown");
@@ -281,6 +302,35 @@ mod tests {
         let columns: Vec<_> = SEQUENCES.columns().collect();
         assert_eq!(columns, ["oid", "schema", "name", "owned_by", "may_select", "extension"]);
         assert_eq!(SERVER.columns().last(), Some("statement_timeout"));
+    }
+
+    #[test]
+    fn identifiers_become_an_array() {
+        assert_eq!(oid_array([7, Oid::MAX]), "{7,4294967295}");
+        assert_eq!(oid_array([]), "{}");
+    }
+
+    #[test]
+    fn values_that_do_not_fit_name_file_and_column() {
+        let row = Row::new(vec![Some(b"x".to_vec()), None, Some(b"\xff".to_vec())]);
+        let fields = || Fields { query: &SEQUENCES, side: Side::Source, row: &row, next: 0 };
+        let text = |error: Error| error.to_string();
+        assert!(
+            text(fields().parse::<u32>().unwrap_err())
+                .ends_with("column oid of sequences.sql has the unexpected value \"x\"")
+        );
+        assert!(text(fields().flag().unwrap_err()).contains("column oid of sequences.sql"));
+        assert!(text(fields().list::<u32>().unwrap_err()).contains("column oid of sequences.sql"));
+        let mut fields = fields();
+        assert_eq!(fields.text().unwrap(), "x");
+        assert!(
+            text(fields.parse::<u32>().unwrap_err())
+                .ends_with("column schema of sequences.sql is null")
+        );
+        assert_eq!(
+            text(fields.text().unwrap_err()),
+            "source: column name of sequences.sql holds a name that is no UTF-8 text"
+        );
     }
 
     #[test]

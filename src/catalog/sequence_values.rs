@@ -59,7 +59,7 @@ pub async fn sequence_values(
             continue;
         }
         if version.0 >= SEQUENCE_DATA_SINCE {
-            let oids = oid_array(&readable);
+            let oids = query::oid_array(readable.iter().map(|sequence| sequence.oid));
             query::SEQUENCE_DATA
                 .each(&[Some(&oids)], version, session, |fields| {
                     read.values.push(SequenceValue {
@@ -94,8 +94,7 @@ async fn readable<'a>(
     session: &mut Session,
     read: &mut SequenceValues,
 ) -> Result<Vec<&'a Sequence>> {
-    let all: Vec<&Sequence> = sequences.iter().collect();
-    let oids = oid_array(&all);
+    let oids = query::oid_array(sequences.iter().map(|sequence| sequence.oid));
     let mut readable = Vec::with_capacity(sequences.len());
     query::SEQUENCE_ACCESS
         .each(&[Some(&oids)], version, session, |fields| {
@@ -112,12 +111,6 @@ async fn readable<'a>(
         })
         .await?;
     Ok(readable)
-}
-
-/// The identifiers as text of an SQL array.
-fn oid_array(sequences: &[&Sequence]) -> String {
-    let oids: Vec<String> = sequences.iter().map(|sequence| sequence.oid.to_string()).collect();
-    format!("{{{}}}", oids.join(","))
 }
 
 /// One statement over the sequences themselves: a sequence is a relation of one row.
@@ -149,6 +142,5 @@ mod tests {
              select 7::pg_catalog.oid as oid, last_value, is_called from \"a\"\"b\".\"c'd\"\n\
              order by 1"
         );
-        assert_eq!(oid_array(&[&sequence, &sequence]), "{7,7}");
     }
 }

@@ -1,9 +1,10 @@
 //! Indexes and constraints, and what their definitions do not say.
 
+use pgcopydb::catalog::fetch::{self, SizeSource};
 use pgcopydb::catalog::model::ConstraintKind;
 use testbed::{Major, TestDatabase, shared};
 
-use crate::{constraint, index, on_every_version, read, read_after, table};
+use crate::{constraint, index, on_every_version, read, read_after, snapshot, table};
 
 // trap D-12
 #[tokio::test]
@@ -162,6 +163,25 @@ async fn constraints_and_the_indexes_behind_them() {
         assert_eq!(good.index_oid, Some(index(&catalog, "t_key").oid));
         assert_eq!(good.definition, "FOREIGN KEY (a) REFERENCES public.t(a)");
         assert!(catalog.constraints.iter().all(|one| one.enforced && !one.temporal && one.local));
+    }
+}
+
+#[tokio::test]
+async fn constraints_dropped_after_the_snapshot_are_left_out() {
+    for (_, database) in on_every_version("dropped_key") {
+        database
+            .psql(
+                "create table t (a int primary key, b int constraint gone unique);
+                 create table r (a int constraint kept references t (a),
+                    b int constraint lost references t (b));",
+            )
+            .unwrap();
+        let mut session = snapshot(&database.uri()).await;
+        database.psql("alter table t drop constraint gone cascade").unwrap();
+        let catalog = fetch::source(&mut session, SizeSource::Files).await.unwrap();
+        let names: Vec<_> = catalog.constraints.iter().map(|one| one.name.as_str()).collect();
+        assert_eq!(names, ["t_pkey", "kept"]);
+        assert_eq!(catalog.indexes.len(), 1);
     }
 }
 

@@ -1,5 +1,6 @@
 //! Tables, their columns and their sizes.
 
+use pgcopydb::base::error::Class;
 use pgcopydb::base::ident::QualifiedName;
 use pgcopydb::catalog::fetch::{self, SizeSource};
 use pgcopydb::catalog::model::{Generated, Identity, Persistence, ReplicaIdentity, TableKind};
@@ -396,4 +397,28 @@ async fn a_table_dropped_after_the_snapshot_is_still_listed() {
             assert_eq!(catalog.indexes.len(), 1);
         }
     }
+}
+
+#[tokio::test]
+async fn a_name_that_is_no_text_is_named_as_such() {
+    let words = "template template0 encoding 'SQL_ASCII' locale 'C'";
+    let database = TestDatabase::create_with(shared(Major::V15), "ascii", words).unwrap();
+    // "caf\xe9": latin1, not UTF-8.
+    database
+        .psql(
+            "do $$ begin
+                execute format('create table %I (a int)', convert_from('\\x636166e9', 'SQL_ASCII'));
+             end $$",
+        )
+        .unwrap();
+    let mut session = snapshot(&database.uri()).await;
+    // As it is pinned between two databases of this encoding.
+    session.execute("set client_encoding = 'SQL_ASCII'").await.unwrap();
+    let error = fetch::source(&mut session, SizeSource::Files).await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "source: read catalog with tables.sql: column name of tables.sql holds a name that is no \
+         UTF-8 text"
+    );
+    assert_eq!(error.class(), Class::Unsupported);
 }

@@ -1,4 +1,5 @@
--- Every type that a column of tables.sql uses, and every type those are made of, by identifier.
+-- The types given (parameter 1, an array of identifiers: those of all columns), and every type that
+-- those are made of, by identifier.
 --
 -- A true array is a type that its element names as its array type: int2vector, name or point have an
 -- element too, but are base types with input and output of their own. Identifiers below 10 000 are
@@ -9,15 +10,8 @@
 -- since: 10
 -- docs: https://www.postgresql.org/docs/current/catalog-pg-type.html
 with recursive used (oid) as (
-    select a.atttypid
-    from pg_catalog.pg_attribute a
-    join pg_catalog.pg_class c on c.oid = a.attrelid
-    join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-    where a.attnum > 0
-        and not a.attisdropped
-        and c.relkind in ('r', 'p', 'm', 'f')
-        and c.relpersistence <> 't'
-        and {user_schema}
+    select g.oid
+    from pg_catalog.unnest($1::pg_catalog.oid[]) as g (oid)
     union
     select part.oid
     from used u
