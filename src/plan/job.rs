@@ -45,7 +45,7 @@ pub enum JobKind {
     },
     /// Everything of a small table on one source and one target session, one step after the other: what
     /// `CopyPart` of its only part, `Index` of all its indexes, `Constraints` and `Vacuum` would do.
-    /// A run that stops in between leaves a table that [`super::resume`] plans as ordinary jobs.
+    /// A run that stops in between leaves a table that [`mod@super::resume`] plans as ordinary jobs.
     SmallTable {
         /// The table.
         table: u32,
