@@ -50,6 +50,8 @@ pub async fn dump(
         .argument("--format=custom")
         .argument("--section=pre-data")
         .argument("--section=post-data")
+        // What we read ourselves is text of one encoding; a source in SQL_ASCII sends what it has.
+        .argument("--encoding=UTF8")
         .argument(format!("--lock-wait-timeout={}", what.lock_wait_timeout.as_millis()))
         .argument_if(what.no_large_objects, "--no-blobs");
     if let Some(snapshot) = what.snapshot {

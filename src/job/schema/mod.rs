@@ -9,6 +9,7 @@
 
 pub mod dump;
 pub mod restore;
+pub mod script;
 pub mod toc;
 pub mod toc_filter;
 
