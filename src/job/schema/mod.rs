@@ -7,6 +7,7 @@
 //! Indexes, their constraints and foreign keys are left out of the list: other jobs build them, in
 //! parallel. Everything else comes from the tools, because they know every kind of object.
 
+pub mod apply;
 pub mod dump;
 pub mod restore;
 pub mod script;

@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Endpoint, Surroundings};
 use crate::base::error::{Result, Side};
 use crate::config::SchemaOptions;
+use crate::local::child::Command;
 use crate::local::child::pgtools::{PgVersion, Tool};
 
 /// First major whose `pg_restore` knows `--transaction-size`.
@@ -106,19 +107,9 @@ pub async fn restore(
     surroundings: &Surroundings,
     cancel: &CancellationToken,
 ) -> Result<()> {
-    let options = what.options;
-    let clean = options.drop_if_exists || what.repeat;
-    let command = surroundings
-        .command_to(what.tool, what.target)
-        .argument(format!("--section={}", what.section.name()))
-        .argument("--use-list")
-        .argument(what.list)
-        .argument_if(clean, "--clean")
-        .argument_if(clean, "--if-exists")
-        .argument_if(options.no_owner, "--no-owner")
-        .argument_if(options.no_acl, "--no-privileges")
-        .argument_if(options.no_comments, "--no-comments")
-        .argument_if(options.no_tablespaces, "--no-tablespaces");
+    let clean = what.options.drop_if_exists || what.repeat;
+    let command = surroundings.command_to(what.tool, what.target);
+    let command = with_options(command, what.section, what.list, what.options, clean);
     let command = match what.transactions {
         Transactions::One => command.argument("--single-transaction"),
         Transactions::Of(entries) => command.argument(format!("--transaction-size={entries}")),
@@ -134,6 +125,26 @@ pub async fn restore(
         "restored a section of the schema"
     );
     Ok(())
+}
+
+/// Adds the options that say what is restored.
+pub(super) fn with_options(
+    command: Command,
+    section: Section,
+    list: &Path,
+    options: SchemaOptions,
+    clean: bool,
+) -> Command {
+    command
+        .argument(format!("--section={}", section.name()))
+        .argument("--use-list")
+        .argument(list)
+        .argument_if(clean, "--clean")
+        .argument_if(clean, "--if-exists")
+        .argument_if(options.no_owner, "--no-owner")
+        .argument_if(options.no_acl, "--no-privileges")
+        .argument_if(options.no_comments, "--no-comments")
+        .argument_if(options.no_tablespaces, "--no-tablespaces")
 }
 
 #[cfg(test)]

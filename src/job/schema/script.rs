@@ -110,7 +110,11 @@ fn finish(
     target: PgVersion,
 ) -> Result<(), ScriptError> {
     match current {
-        None => preamble(script, text, target),
+        None => {
+            let (text, next) = split_trailer(text);
+            keep_defaults(settings, &next);
+            preamble(script, text, target)
+        }
         Some((start, entry)) => {
             let text = text.get(start..).unwrap_or("");
             script.pieces.extend(piece(entry, text, settings));
@@ -167,13 +171,17 @@ fn piece(entry: &Entry<'_>, text: &str, settings: &mut String) -> Option<Piece> 
         sql: sql.to_owned(),
         digest: i64::from_ne_bytes(xxh3_64(sql.as_bytes()).to_ne_bytes()),
     });
-    for line in next.iter().rev() {
-        // One value per name: the newest.
+    keep_defaults(settings, &next);
+    made
+}
+
+/// Takes over defaults for what follows, last one first; one value per name, the newest.
+fn keep_defaults(settings: &mut String, defaults: &[&str]) {
+    for line in defaults.iter().rev() {
         let name = line.split(" = ").next().unwrap_or(line);
         let kept: Vec<&str> = settings.lines().filter(|old| !old.starts_with(name)).collect();
         *settings = kept.iter().chain([line]).map(|line| format!("{line}\n")).collect();
     }
-    made
 }
 
 /// Splits off what follows an entry's statements: blank lines, comments, psql's counterpart to
@@ -236,7 +244,7 @@ mod tests {
     fn settings_drops_and_pieces_are_told_apart() {
         let text = [
             PREAMBLE,
-            "DROP TABLE IF EXISTS s.t;\nDROP SCHEMA IF EXISTS s;\n",
+            "DROP TABLE IF EXISTS s.t;\nDROP SCHEMA IF EXISTS s;\nSET default_tablespace = a;\n",
             &header(1, 2615, 10),
             "CREATE SCHEMA s;\n\n\nALTER SCHEMA s OWNER TO joe;\n\n",
             "SET default_tablespace = '';\n\nSET default_table_access_method = heap;\n\n",
@@ -253,14 +261,18 @@ mod tests {
             "SET statement_timeout = 0;\nSET transaction_timeout = 0;\n\
              SELECT pg_catalog.set_config('search_path', '', false);\n"
         );
-        assert_eq!(script.drops, "DROP TABLE IF EXISTS s.t;\nDROP SCHEMA IF EXISTS s;\n");
+        assert_eq!(script.drops, "DROP TABLE IF EXISTS s.t;\nDROP SCHEMA IF EXISTS s;");
         let found: Vec<_> = (script.pieces.iter())
             .map(|piece| (piece.dump_id, piece.sql.as_str(), piece.settings.as_str()))
             .collect();
         assert_eq!(
             found,
             [
-                (1, "CREATE SCHEMA s;\n\n\nALTER SCHEMA s OWNER TO joe;", ""),
+                (
+                    1,
+                    "CREATE SCHEMA s;\n\n\nALTER SCHEMA s OWNER TO joe;",
+                    "SET default_tablespace = a;\n"
+                ),
                 (
                     2,
                     "CREATE TABLE s.t (\n    a integer\n);",
