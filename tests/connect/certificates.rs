@@ -21,6 +21,8 @@ pub(crate) enum Signer {
     Authority,
     /// An authority below the authority; its certificate is put behind the server's.
     Intermediate,
+    /// A certificate of this name that is no authority.
+    Leaf(&'static str),
 }
 
 /// What a certificate looks like.
@@ -50,10 +52,11 @@ impl Workshop {
             std::fs::Permissions::from_mode(0o755),
         )?;
         let root = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30"];
-        for name in ["root", "other"] {
+        // The impostor has the name of the root, and another key.
+        for (name, subject) in [("root", "root"), ("other", "other"), ("impostor", "root")] {
             let (key, certificate) = (workshop.file(name, "key"), workshop.file(name, "crt"));
             openssl(|command| {
-                command.args(root).args(["-subj", &format!("/CN={name} authority")]);
+                command.args(root).args(["-subj", &format!("/CN={subject} authority")]);
                 command.arg("-keyout").arg(&key).arg("-out").arg(&certificate);
             })?;
         }
@@ -89,6 +92,7 @@ impl Workshop {
                 Signer::Own => command.arg("-signkey").arg(file("key")),
                 Signer::Authority => self.signed_by(command, "root"),
                 Signer::Intermediate => self.signed_by(command, "intermediate"),
+                Signer::Leaf(name) => self.signed_by(command, name),
             };
             if !kind.extensions.is_empty() {
                 command.arg("-extfile").arg(file("ext"));

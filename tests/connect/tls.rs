@@ -59,16 +59,20 @@ async fn every_mode_treats_every_certificate_as_libpq_does() -> Result<()> {
         kind("wildcard", "subjectAltName=DNS:*.example.com", Signer::Authority),
         Kind { days: -1, ..kind("expired", good, Signer::Authority) },
         Kind { days: -1, ..kind("expired_old", "", Signer::Authority) },
+        Kind { days: -1, ..kind("expired_self_signed", "", Signer::Own) },
+        kind("by_leaf", good, Signer::Leaf("good")),
+        kind("by_leaf_old", "", Signer::Leaf("good")),
     ];
     for kind in kinds {
         workshop.make(kind)?;
     }
     // Certificate, root file, outcome per mode for host=localhost.
     // Source: PostgreSQL manual, table 34.1 and section 34.19.1; every row is checked with psql.
-    let rows: [Row; 17] = [
+    let rows: [Row; 24] = [
         ("good", "", "ppttxx"),
         ("good", "root", "pptttt"),
         ("good", "other", "pppxxx"),
+        ("good", "impostor", "pppxxx"),
         ("self_signed", "", "ppttxx"),
         ("self_signed", "self_signed", "pptttt"),
         ("self_signed", "root", "pppxxx"),
@@ -76,6 +80,7 @@ async fn every_mode_treats_every_certificate_as_libpq_does() -> Result<()> {
         ("self_signed_old", "root", "pppxxx"),
         ("old", "root", "pptttt"),
         ("old", "other", "pppxxx"),
+        ("old", "impostor", "pppxxx"),
         ("old", "", "ppttxx"),
         ("chain", "root", "pptttt"),
         ("chain", "other", "pppxxx"),
@@ -83,6 +88,11 @@ async fn every_mode_treats_every_certificate_as_libpq_does() -> Result<()> {
         ("common_name", "root", "pptttt"),
         ("expired", "root", "pppxxx"),
         ("expired_old", "root", "pppxxx"),
+        ("expired_self_signed", "expired_self_signed", "pppxxx"),
+        ("by_leaf", "root", "pppxxx"),
+        ("by_leaf_old", "root", "pppxxx"),
+        ("by_leaf", "good", "pppxxx"),
+        ("by_leaf_old", "good", "pppxxx"),
     ];
     let mut installed = "";
     for (certificate, root, expected) in rows {

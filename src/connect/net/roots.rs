@@ -6,8 +6,10 @@ use std::path::Path;
 use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
+use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
+use x509_cert::{Certificate, Version};
 
-use super::OpenFailure;
+use super::{OpenFailure, name};
 use crate::connect::conninfo::{RootCertificates, SslMode, TlsSettings};
 
 /// Certificates that are trusted, in the two forms that checks need.
@@ -40,11 +42,46 @@ impl Roots {
         }
     }
 
-    /// Gathers certificates; `None` when none of them can be a trust anchor.
+    /// Gathers certificates; `None` when there are none, or none can be understood.
+    ///
+    /// Only those that may sign become trust anchors: a server certificate in the file vouches for
+    /// itself alone.
     fn collect(certificates: Vec<CertificateDer<'static>>) -> Option<Self> {
+        let parsed: Vec<_> = certificates.iter().map(|der| name::parse(der)).collect();
+        if parsed.iter().all(Option::is_none) {
+            return None;
+        }
+        let authorities = certificates
+            .iter()
+            .zip(&parsed)
+            .filter(|(_, parsed)| parsed.as_ref().is_some_and(may_sign))
+            .map(|(der, _)| der.clone());
         let mut store = RootCertStore::empty();
-        let (usable, _) = store.add_parsable_certificates(certificates.iter().cloned());
-        (usable > 0).then_some(Self { store, certificates })
+        store.add_parsable_certificates(authorities);
+        Some(Self { store, certificates })
+    }
+}
+
+/// Whether a certificate is of the version without extensions.
+pub(super) fn is_version_1(certificate: &Certificate) -> bool {
+    certificate.tbs_certificate().version() == Version::V1
+}
+
+/// Whether a certificate may sign others, by OpenSSL's rule: its basic constraints say so; without
+/// any its key usage must; one of version 1, which can say neither, must be self-signed.
+pub(super) fn may_sign(certificate: &Certificate) -> bool {
+    let tbs = certificate.tbs_certificate();
+    if is_version_1(certificate) {
+        return tbs.subject() == tbs.issuer();
+    }
+    let usage = match tbs.get_extension::<KeyUsage>() {
+        Ok(usage) => usage.map(|(_, usage)| usage.key_cert_sign()),
+        Err(_) => Some(false),
+    };
+    match tbs.get_extension::<BasicConstraints>() {
+        Ok(Some((_, constraints))) => constraints.ca && usage.unwrap_or(true),
+        Ok(None) => usage.unwrap_or(false),
+        Err(_) => false,
     }
 }
 

@@ -28,11 +28,10 @@ use rustls::{
     CertificateError, DigitallySignedStruct, Error as RustlsError, OtherError, SignatureScheme,
 };
 use x509_cert::der::{Encode as _, EncodeValue as _};
-use x509_cert::ext::pkix::{BasicConstraints, KeyUsage};
-use x509_cert::{AlgorithmIdentifier, Certificate, SubjectPublicKeyInfo, Version};
+use x509_cert::{AlgorithmIdentifier, Certificate, SubjectPublicKeyInfo};
 
 use super::name;
-use super::roots::Roots;
+use super::roots::{Roots, is_version_1, may_sign};
 
 /// What only our rules can find wrong.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -210,29 +209,6 @@ impl ServerCertVerifier for ServerVerifier {
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
     }
-}
-
-/// Whether a certificate is of the version without extensions.
-fn is_version_1(certificate: &Certificate) -> bool {
-    certificate.tbs_certificate().version() == Version::V1
-}
-
-/// Whether a root may sign certificates. One of version 1 cannot say, and is trusted as it is.
-fn may_sign(root: &Certificate) -> bool {
-    if is_version_1(root) {
-        return true;
-    }
-    let tbs = root.tbs_certificate();
-    let is_authority = matches!(
-        tbs.get_extension::<BasicConstraints>(),
-        Ok(Some((_, BasicConstraints { ca: true, .. })))
-    );
-    let usage_allows = match tbs.get_extension::<KeyUsage>() {
-        Ok(None) => true,
-        Ok(Some((_, usage))) => usage.key_cert_sign(),
-        Err(_) => false,
-    };
-    is_authority && usage_allows
 }
 
 /// Checks that a certificate is valid now.
