@@ -1,27 +1,8 @@
-//! Connection strings of the command line, with our defaults where the user says nothing.
-
-use std::time::Duration;
+//! Connection strings of the command line. The defaults for time limits and keepalives are those of
+//! [`ConnInfo::parse`].
 
 use super::environment::ProcessEnvironment;
-use super::variables::PGCONNECT_TIMEOUT;
 use crate::connect::conninfo::{ConnInfo, ConnInfoError, Environment};
-
-/// Seconds to wait for one host when the user says nothing: a firewall that swallows packets must
-/// show within a coffee break.
-///
-/// Source: spec/commands.md 3.2.
-const CONNECT_TIMEOUT_SECONDS: &str = "10";
-
-/// Time without traffic before the system asks whether the peer is alive, and between such
-/// questions: a NAT gateway forgets a silent connection after minutes (trap S-19).
-///
-/// Source: spec/commands.md 6.2.
-const KEEPALIVE_PAUSE: Duration = Duration::from_secs(10);
-
-/// Unanswered questions after which the connection counts as lost.
-///
-/// Source: spec/commands.md 6.2.
-const KEEPALIVE_COUNT: u32 = 60;
 
 /// Reads a connection string.
 ///
@@ -31,18 +12,12 @@ pub(super) fn parse_connection(
     text: &str,
     environment: &ProcessEnvironment,
 ) -> Result<ConnInfo, ConnInfoError> {
-    let mut info = ConnInfo::parse(text, &conninfo_environment(environment))?;
-    info.socket.keepalives_idle.get_or_insert(KEEPALIVE_PAUSE);
-    info.socket.keepalives_interval.get_or_insert(KEEPALIVE_PAUSE);
-    info.socket.keepalives_count.get_or_insert(KEEPALIVE_COUNT);
-    Ok(info)
+    ConnInfo::parse(text, &conninfo_environment(environment))
 }
 
 /// What a connection string takes from the process around it.
 fn conninfo_environment(environment: &ProcessEnvironment) -> Environment {
-    let mut result = Environment::empty()
-        .with_variable(PGCONNECT_TIMEOUT, CONNECT_TIMEOUT_SECONDS)
-        .with_variables(environment.utf8_variables());
+    let mut result = Environment::empty().with_variables(environment.utf8_variables());
     if let Some(home) = environment.home() {
         result = result.with_home(home);
     }
@@ -54,6 +29,8 @@ fn conninfo_environment(environment: &ProcessEnvironment) -> Environment {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn parse(text: &str, variables: &[(&str, &str)]) -> ConnInfo {
@@ -80,5 +57,11 @@ mod tests {
         assert_eq!(info.socket.keepalives_idle, Some(Duration::from_secs(33)));
         assert_eq!(info.socket.keepalives_count, Some(3));
         assert_eq!(info.connect_timeout, Some(Duration::from_secs(25)));
+    }
+
+    #[test]
+    fn zero_leaves_keepalives_to_the_system() {
+        let info = parse("postgres://u@h/d?keepalives_idle=0&keepalives_count=0", &[]);
+        assert_eq!((info.socket.keepalives_idle, info.socket.keepalives_count), (None, None));
     }
 }

@@ -408,3 +408,35 @@ async fn channel_binding_is_required_in_earnest() -> Result<()> {
     }
     Ok(())
 }
+
+// trap P-11
+#[tokio::test]
+async fn system_trust_store_is_the_operating_systems() -> Result<()> {
+    let cluster = tls_cluster();
+    let ca = &cluster.tls().unwrap().ca_cert;
+    let ping = |host: &str, store: Option<&std::path::Path>| -> Result<std::process::Output> {
+        let text = format!(
+            "host={host} hostaddr=127.0.0.1 port={} user=postgres dbname=postgres \
+             sslrootcert=system",
+            cluster.port()
+        );
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_pgcopydb"));
+        command.args(["ping", "--source", &text, "--target", &text]);
+        // Where a trust store is looked for first, by us as by OpenSSL.
+        match store {
+            Some(file) => command.env("SSL_CERT_FILE", file),
+            None => command.env_remove("SSL_CERT_FILE"),
+        };
+        Ok(command.output()?)
+    };
+    let trusted = ping("localhost", Some(ca))?;
+    assert!(trusted.status.success(), "{}", String::from_utf8_lossy(&trusted.stderr));
+    // The store of this machine does not know the testbed, and verify-full is the only mode.
+    for (host, store) in [("localhost", None), ("elsewhere", Some(ca.as_path()))] {
+        let refused = ping(host, store)?;
+        assert!(!refused.status.success(), "{host}");
+        let message = String::from_utf8_lossy(&refused.stderr);
+        assert!(message.contains("server certificate is"), "{message}");
+    }
+    Ok(())
+}
