@@ -1,7 +1,7 @@
 //! The program as people meet it: run as a process, without any server.
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
@@ -401,18 +401,6 @@ fn log_file_is_emptied_and_written_in_its_own_format() {
 }
 
 #[test]
-fn an_unusable_work_directory_is_named() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("file");
-    fs::write(&file, "").expect("writable");
-    let below = file.join("work");
-    let run = run(&clone_with(&["--dir", below.to_str().expect("UTF-8")]));
-    assert_ne!(run.code, Some(0));
-    assert!(run.stderr.contains(below.to_str().expect("UTF-8")), "{}", run.stderr);
-    assert_eq!(run.stdout, "");
-}
-
-#[test]
 fn ping_names_each_end_that_refuses_and_exits_12() {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
@@ -445,4 +433,38 @@ fn refuse(listener: &TcpListener) {
     let length = u32::try_from(fields.len() + 4).expect("a short message");
     let message = [b"E".as_slice(), &length.to_be_bytes(), fields].concat();
     stream.write_all(&message).expect("writable");
+}
+
+// trap X-12
+#[test]
+fn hangups_are_ignored_and_the_second_interrupt_ends_the_run() {
+    // An end that accepts connections and never says anything keeps the program waiting.
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let port = listener.local_addr().expect("an address").port();
+    let end = format!("host=127.0.0.1 port={port} user=u dbname=d connect_timeout=600");
+    let folder = tempfile::tempdir().expect("a folder");
+    let directory = folder.path().to_str().expect("UTF-8");
+    let arguments = ["clone", "--source", &end, "--target", &end, "--dir", directory];
+    let mut child = program(&arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
+    let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
+    let mut wait_for = |text: &str| {
+        let found = lines.by_ref().any(|line| line.expect("UTF-8").contains(text));
+        assert!(found, "the program ended without saying \"{text}\"");
+    };
+    wait_for("[TARGET] ");
+    for (signal, said) in [
+        ("HUP", "ignored a signal, the run goes on signal=SIGHUP"),
+        ("INT", "stopping: no new work starts"),
+        ("TERM", "stopping fast: "),
+    ] {
+        send(signal, child.id());
+        wait_for(said);
+    }
+    assert_eq!(child.wait().expect("an exit code").code(), Some(12));
+}
+
+/// Sends a signal to a process that this test has started.
+fn send(signal: &str, pid: u32) {
+    let status = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
+    assert!(status.expect("a shell").success());
 }

@@ -80,6 +80,8 @@ pub enum Event {
         id: JobId,
         /// How long it took, its retries included.
         elapsed: Duration,
+        /// Rows that arrived; the counters may count a frame or two more.
+        rows: u64,
         /// Indexes that it built; a small table is one job with its indexes.
         indexes: u64,
         /// Constraints that it added.

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::program::Program;
 use super::settings::{self, ResolvedClone, ShownSetting};
 use super::signals::Signals;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::base::event::EVENT_CHANNEL_LENGTH;
 use crate::base::stop::StopSignal;
 use crate::base::summary::RunSummary;
@@ -34,9 +34,6 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         report::print(&settings_text(&shown, config.plan_format)?)?;
         return Ok(Exit::Success);
     }
-    tracing::info!("[SOURCE] copying from \"{}\"", config.source.display_uri());
-    tracing::info!("[TARGET] copying to \"{}\"", config.target.display_uri());
-    tracing::info!("using work directory \"{}\"", config.directory.display());
     let summary_path = config.directory.join(SUMMARY_FILE);
     let CloneOutcome { summary, plan_text } =
         Program::runtime()?.block_on(clone(config, program))?;
@@ -66,6 +63,14 @@ async fn clone(config: CloneConfig, program: &Program) -> Result<CloneOutcome> {
         let _ = display.await;
     }
     outcome
+}
+
+/// Says how to go on after a stop.
+fn explain_stop(error: Error) -> Error {
+    match error.class() {
+        Class::Cancelled => error.hint("Run the same command again to continue."),
+        _ => error,
+    }
 }
 
 /// Prints the end-of-run tables and writes `summary.json`.

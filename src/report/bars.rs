@@ -5,7 +5,7 @@ use std::sync::Arc;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use super::progress::Snapshot;
-use super::{Terminal, words};
+use super::{Terminal, step, words};
 use crate::base::units::ShortDuration;
 
 /// Redraws per second: smooth to the eye, nothing for the processor.
@@ -73,7 +73,12 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
     if let Some(text) = snapshot.stopping {
         lines.push(format!("stopping: {text}"));
     }
-    lines.push(words::overall(snapshot));
+    if let Some(step) = snapshot.step.filter(|_| snapshot.running.is_empty()) {
+        lines.extend(step::text(step).log.map(|(_, what)| what.to_owned()));
+    }
+    if snapshot.is_planned {
+        lines.push(words::overall(snapshot));
+    }
     let all = &snapshot.running;
     lines.extend(all.iter().take(JOB_LINES_MAX).map(words::job));
     if let Some(hidden) = all.get(JOB_LINES_MAX..).filter(|hidden| !hidden.is_empty()) {
@@ -89,8 +94,19 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
 mod tests {
     use super::*;
     use crate::base::event::JobClass;
+    use crate::base::summary::Step;
     use crate::report::progress::{Progress, RunningLine};
     use std::time::{Duration, Instant};
+
+    #[test]
+    fn the_step_is_shown_until_there_are_jobs() {
+        let mut snapshot = Progress::default().snapshot(Instant::now());
+        assert!(lines(&snapshot).is_empty());
+        snapshot.step = Some(Step::DumpSchema);
+        assert_eq!(lines(&snapshot), ["dump the schema with pg_dump"]);
+        snapshot.is_planned = true;
+        assert_eq!(lines(&snapshot).len(), 2);
+    }
 
     #[test]
     fn many_jobs_are_summed_up_in_the_last_line() {
@@ -107,6 +123,7 @@ mod tests {
             })
             .collect();
         snapshot.stopping = Some("rolling back");
+        snapshot.is_planned = true;
         let lines = lines(&snapshot);
         assert_eq!(lines.len(), 1 + 1 + JOB_LINES_MAX + 1);
         assert_eq!(lines[0], "stopping: rolling back");

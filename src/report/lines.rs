@@ -14,6 +14,10 @@ const PROGRESS_EVERY: Duration = Duration::from_secs(10);
 /// A table counts as large from this share of all bytes on: at most a hundred can.
 const LARGE_SHARE: u64 = 100;
 
+/// A table counts as large from this many bytes on the source's disk on: about a second of work,
+/// so that even a database of equal tables stays below a few lines per second.
+const LARGE_BYTES_MIN: u64 = 100 << 20;
+
 /// Lines about small tables that may come at once.
 const BURST: u32 = 5;
 
@@ -116,9 +120,8 @@ impl Lines {
         let class = words::class(ended.class);
         let elapsed_text = ShortDuration(elapsed).to_string();
         let elapsed_text = elapsed_text.trim_start();
-        let is_large = ended.class == JobClass::Copy
-            && ended.estimated_bytes > 0
-            && ended.estimated_bytes >= progress.disk_bytes_total() / LARGE_SHARE;
+        let large_bytes = LARGE_BYTES_MIN.max(progress.disk_bytes_total() / LARGE_SHARE);
+        let is_large = ended.estimated_bytes >= large_bytes;
         let is_shown = ended.class == JobClass::Copy
             && !ended.label.starts_with("truncate ")
             && (is_large || self.budget.take(now));
@@ -168,6 +171,10 @@ impl Budget {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::base::event::JobId;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicU32, Ordering};
+    use tracing_subscriber::layer::SubscriberExt;
 
     #[test]
     fn a_hundred_thousand_tables_get_a_few_lines_per_second() {
@@ -178,6 +185,53 @@ mod tests {
             .sum();
         // Ten seconds: the burst, then one per second.
         assert_eq!(shown, BURST + 9);
+    }
+
+    /// Counts events at INFO and above.
+    #[derive(Default)]
+    struct Counting(Arc<AtomicU32>);
+
+    impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Counting {
+        fn on_event(
+            &self,
+            event: &tracing::Event<'_>,
+            _context: tracing_subscriber::layer::Context<'_, S>,
+        ) {
+            if *event.metadata().level() <= tracing::Level::INFO {
+                self.0.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    #[test]
+    fn a_run_of_small_tables_stays_below_a_few_lines_per_second() {
+        let count = Arc::new(AtomicU32::new(0));
+        let subscriber = tracing_subscriber::registry().with(Counting(Arc::clone(&count)));
+        tracing::subscriber::with_default(subscriber, || {
+            let begin = Instant::now();
+            let mut progress = Progress::default();
+            let mut lines = Lines::new(true, begin);
+            for table in 0..20_000_u32 {
+                let now = begin + Duration::from_millis(u64::from(table));
+                let id = JobId(table);
+                let started = Event::JobStarted {
+                    id,
+                    class: JobClass::Copy,
+                    label: format!("public.t{table}").into(),
+                    estimated_bytes: 8192,
+                    counters: Arc::default(),
+                };
+                lines.event(&started, progress.take(&started, now).as_ref(), &progress, now);
+                lines.tick(&progress, now);
+                let elapsed = Duration::from_millis(1);
+                let finished =
+                    Event::JobFinished { id, elapsed, rows: 1, indexes: 0, constraints: 0 };
+                let ended = progress.take(&finished, now);
+                lines.event(&finished, ended.as_ref(), &progress, now);
+            }
+        });
+        // Twenty seconds: the burst, one table per second, one line of progress after ten.
+        assert_eq!(count.load(Ordering::Relaxed), BURST + 19 + 1);
     }
 
     #[test]

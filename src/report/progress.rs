@@ -23,6 +23,7 @@ const RATIO_BYTES_MIN: u64 = 1 << 20;
 #[derive(Debug, Default)]
 pub(super) struct Progress {
     totals: PlanTotals,
+    is_planned: bool,
     steps: Vec<Step>,
     running: BTreeMap<JobId, RunningJob>,
     parts_left: HashMap<String, u32>,
@@ -80,6 +81,8 @@ pub(super) struct Ended {
 pub(super) struct Snapshot {
     /// The step that began last, of those that run.
     pub(super) step: Option<Step>,
+    /// Whether the plan stands, and the totals with it.
+    pub(super) is_planned: bool,
     /// Tables done, those of earlier runs included.
     pub(super) tables_done: u64,
     /// Tables to do.
@@ -141,6 +144,7 @@ impl Progress {
             Event::PlanReady(totals) => {
                 self.done.tables = totals.tables_already_done;
                 self.totals = totals.clone();
+                self.is_planned = true;
             }
             Event::JobStarted { id, class, label, estimated_bytes, counters } => {
                 if *class == JobClass::Copy {
@@ -155,10 +159,10 @@ impl Progress {
                 };
                 self.running.insert(*id, job);
             }
-            Event::JobFinished { id, indexes, constraints, .. } => {
+            Event::JobFinished { id, rows, indexes, constraints, .. } => {
                 self.done.indexes += indexes;
                 self.done.constraints += constraints;
-                let ended = self.end(*id)?;
+                let ended = Ended { rows: *rows, ..self.end(*id)? };
                 self.count(&ended);
                 return Some(ended);
             }
@@ -185,6 +189,7 @@ impl Progress {
         let disk_bytes_done = self.disk_bytes_done();
         Snapshot {
             step: self.steps.last().copied(),
+            is_planned: self.is_planned,
             tables_done: self.done.tables,
             tables_total: self.totals.tables,
             disk_bytes_done,
@@ -368,7 +373,8 @@ mod tests {
     }
 
     fn finish_with(id: u32, indexes: u64, constraints: u64) -> Event {
-        Event::JobFinished { id: JobId(id), elapsed: Duration::from_secs(1), indexes, constraints }
+        let elapsed = Duration::from_secs(1);
+        Event::JobFinished { id: JobId(id), elapsed, rows: 10, indexes, constraints }
     }
 
     fn with_totals(tables: u64, bytes: u64) -> Progress {
@@ -387,6 +393,7 @@ mod tests {
         }
         progress.take(&finish(2), now);
         assert_eq!(progress.snapshot(now).tables_done, 0);
+        assert_eq!(progress.snapshot(now).rows, 10);
         progress.take(&finish(3), now);
         assert_eq!(progress.snapshot(now).tables_done, 1);
         progress.take(&finish(1), now);

@@ -14,9 +14,12 @@ const BAR_COLUMNS: u64 = 24;
 pub(super) fn overall(snapshot: &Snapshot) -> String {
     let mut words = Vec::new();
     if snapshot.disk_bytes_total > 0 {
-        words.push(format!("{} {:>3} %", bar(snapshot), percent(snapshot)));
+        words.push(format!("copy {} {:>3} %", bar(snapshot), percent(snapshot)));
         words.push(volume(snapshot));
-        words.push(BitRate(snapshot.rate_bytes.saturating_mul(8)).to_string());
+        // Once everything is copied the window only shows how long ago that was.
+        if snapshot.disk_bytes_done < snapshot.disk_bytes_total {
+            words.push(BitRate(snapshot.rate_bytes.saturating_mul(8)).to_string());
+        }
     }
     words.push(format!("{} rows", Count(snapshot.rows)));
     words.push(format!("tables {}/{}", snapshot.tables_done, snapshot.tables_total));
@@ -135,6 +138,7 @@ mod tests {
     fn snapshot() -> Snapshot {
         Snapshot {
             step: None,
+            is_planned: true,
             tables_done: 12,
             tables_total: 40,
             disk_bytes_done: 3 << 30,
@@ -169,7 +173,7 @@ mod tests {
     fn overall_line_says_what_the_time_left_covers() {
         assert_eq!(
             overall(&snapshot()),
-            "[======>                 ]  25 %  3072 MB of 12 GB  480 MBit/s  12 345 rows  \
+            "copy [======>                 ]  25 %  3072 MB of 12 GB  480 MBit/s  12 345 rows  \
              tables 12/40  indexes 7/80  about 3m12s of copying left"
         );
     }
@@ -183,6 +187,7 @@ mod tests {
         };
         let text = overall(&done);
         assert!(text.contains("100 %") && !text.contains("left"), "{text}");
+        assert!(!text.contains("Bit/s"), "{text}");
         let nearly = Snapshot { disk_bytes_done: (12 << 30) - 1, ..done };
         assert_eq!(percent(&nearly), 99);
     }

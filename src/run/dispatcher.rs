@@ -281,6 +281,7 @@ async fn settle(
             let ended = Event::JobFinished {
                 id,
                 elapsed,
+                rows: report.rows,
                 indexes: report.indexes.len() as u64,
                 constraints: report.constraints.len() as u64,
             };
