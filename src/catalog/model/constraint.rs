@@ -33,8 +33,8 @@ pub struct Constraint {
     pub temporal: bool,
     /// `conenforced` (version 18; true before).
     pub enforced: bool,
-    /// Stands on its own: `conislocal` with `coninhcount` 0, so it is created by name. The parent's
-    /// statement creates the others.
+    /// `conislocal` with `coninhcount` 0. False for a partition's part of its parent's constraint, see
+    /// [`Constraint::parent`].
     pub local: bool,
 }
 
