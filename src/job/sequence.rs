@@ -34,7 +34,7 @@ pub struct SequenceValue {
 pub struct SequenceSet {
     /// Name, the same on both ends.
     pub name: QualifiedName,
-    /// Where it stands on the source; `None` when our role may not read it there.
+    /// Where it stands on the source; `None` when it cannot be read there.
     pub value: Option<SequenceValue>,
 }
 
@@ -252,12 +252,14 @@ async fn target_facts(
     Ok(facts)
 }
 
-/// Our role may not read it on the source.
+/// It cannot be read on the source.
 fn unreadable_on_source(name: &QualifiedName) -> Finding {
     Finding {
         severity: Severity::Error,
         object: format!("sequence {name}"),
-        reason: "value not copied: our role may not read it on the source".to_owned(),
+        reason: "value not copied: it cannot be read on the source, for want of privileges or \
+                 because it is unlogged and the source a standby"
+            .to_owned(),
         hint: Some(format!(
             "Run `GRANT SELECT ON SEQUENCE {} TO` our role on the source, then `pgcopydb copy \
              sequences`.",

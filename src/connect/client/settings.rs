@@ -12,7 +12,7 @@
 //! The second statement joins `pg_settings`, so settings that a server does not know and settings
 //! that the role may not set are left out instead of failing; they come back as [`Pinned::skipped`].
 //!
-//! To add a setting: add a row to one of the tables below and to `tests::hostile_defaults` in
+//! To add a setting: add a row to one of the tables below and one to the tables of hostile defaults in
 //! `tests/session_settings.rs`.
 
 use super::{PipelineStatement, Session};
