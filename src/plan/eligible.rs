@@ -37,7 +37,7 @@ pub(super) fn rows_of(
     }
     if let Some(extension) = &table.extension {
         return config_condition(table.oid, extension, catalog, selection, options)
-            .map(|condition| Rows::OfExtension(condition.to_owned()));
+            .map(|condition| Rows::OfExtension(without_where(condition).to_owned()));
     }
     if table.persistence == Persistence::Unlogged && catalog.server.standby {
         return Some(Rows::Unreadable);
@@ -60,6 +60,15 @@ pub(super) fn config_condition<'a>(
     let found = catalog.extensions.iter().find(|found| found.name == extension)?;
     let (_, condition) = found.config_tables.iter().find(|(oid, _)| *oid == relation)?;
     Some(condition)
+}
+
+/// The condition without the keyword that `pg_extension.extcondition` usually begins with.
+fn without_where(condition: &str) -> &str {
+    let condition = condition.trim();
+    match condition.split_at_checked("where".len()) {
+        Some((keyword, rest)) if keyword.eq_ignore_ascii_case("where") => rest.trim_start(),
+        _ => condition,
+    }
 }
 
 /// Tables whose rows are copied in full.

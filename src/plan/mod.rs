@@ -22,6 +22,8 @@ mod build;
 mod eligible;
 mod error;
 pub mod explain;
+#[cfg(test)]
+mod fixture;
 mod foreign_key;
 pub mod format;
 mod index;
