@@ -23,8 +23,8 @@ const CANARY: &str = "CANARY-7f3a";
 /// A connection string: it is refused, or it round-trips; either way no secret comes out.
 pub(crate) fn conninfo(data: &[u8]) {
     let Ok(text) = std::str::from_utf8(data) else { return };
-    if text.contains("servicefile") || text.contains("passfile") {
-        // Would read files of this machine.
+    // The first two would read files of this machine; no argument and no variable holds the last.
+    if ["servicefile", "passfile", "\0"].iter().any(|word| text.contains(word)) {
         return;
     }
     let environment = Environment::empty().with_user("fuzz");
@@ -56,6 +56,10 @@ fn round_trips(info: &ConnInfo, environment: &Environment) {
     for (form, text, environment) in
         [("URI", info.display_uri(), environment), ("child", child.text, &with_variables)]
     {
+        if form == "child" && (info.dbname.contains('=') || info.dbname.contains("://")) {
+            // The text is for libpq, which takes a nested dbname literally; we would expand it.
+            continue;
+        }
         let again = ConnInfo::parse(&text, environment);
         let again = again.unwrap_or_else(|error| panic!("{form} {text:?}: {error}"));
         let place = |info: &ConnInfo| -> Vec<_> {
@@ -117,7 +121,8 @@ pub(crate) fn ini(data: &[u8]) {
 
 /// The text of sections without comments and blanks.
 fn written(sections: &[ini::Section]) -> String {
-    let mut text = String::new();
+    // One mark is dropped when read, so that a second one in the text stays what it is.
+    let mut text = String::from('\u{feff}');
     for section in sections {
         if section.line > 0 {
             text.push_str(&format!("[{}]\n", section.name));
