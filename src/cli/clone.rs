@@ -35,8 +35,8 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let summary_path = config.directory.join(SUMMARY_FILE);
-    let CloneOutcome { summary, plan_text } =
-        Program::runtime()?.block_on(clone(config, program))?;
+    let outcome = Program::runtime()?.block_on(clone(config, program));
+    let CloneOutcome { summary, plan_text } = outcome.map_err(explain_stop)?;
     if let Some(text) = plan_text {
         report::print(&text)?;
         return Ok(Exit::Success);

@@ -10,12 +10,12 @@
 //! key waits for both of its tables, since ADD CONSTRAINT would wait for their locks anyway and plans
 //! its validation better when they are analyzed.
 
+use super::done::Done;
 use super::error::PlanError;
 use super::foreign_key::{ForeignKeyPlan, Validation};
 use super::index::ConstraintPlan;
 use super::job::{Job, JobKind, Resource, Stage};
 use super::order::path_bytes;
-use super::resume::Done;
 use super::table::{LoadStrategy, TablePlan};
 use super::{Plan, VacuumKind};
 use crate::base::event::{JobClass, JobId};

@@ -19,6 +19,7 @@
 //! and in the dispatcher.
 
 mod build;
+mod done;
 mod eligible;
 mod error;
 pub mod explain;
@@ -40,12 +41,13 @@ pub mod toc;
 use serde::{Deserialize, Serialize};
 
 pub use build::build;
+pub use done::Done;
 pub use error::PlanError;
 pub use foreign_key::{ForeignKeyPlan, ForeignKeyTable, Validation};
 pub use index::{ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan};
 pub use job::{Job, JobKind, Resource, Stage};
 pub use options::{PlanOptions, SplitFacts};
-pub use resume::{Done, resume};
+pub use resume::resume;
 pub use split::{KeySplit, tables_needing_key_cuts};
 pub use table::{Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
 pub use toc::TocExcludes;

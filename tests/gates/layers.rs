@@ -23,13 +23,9 @@ const FORBIDDEN: [(&str, &str, &[&str]); 11] = [
 ];
 
 /// Cycles known and accepted, by the module they are in, each with its reason.
-const KNOWN_CYCLES: [&str; 3] = [
+const KNOWN_CYCLES: [&str; 1] = [
     // `schema` prepares and `pass` decides when; both work on the state of one pass.
     "command::clone",
-    // The kinds of failure that `dial` returns are named by the handshake it drives.
-    "connect::net",
-    // Resuming links the graph again, without what is done.
-    "plan",
 ];
 
 /// A use of one module by another.

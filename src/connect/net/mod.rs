@@ -13,6 +13,7 @@
 
 mod channel_binding;
 mod dial;
+mod failure;
 mod identity;
 mod name;
 mod roots;
@@ -21,5 +22,6 @@ mod stream;
 mod tls;
 mod verify;
 
-pub use dial::{OpenError, OpenFailure, TlsAttempt, attempts, open, ordered_hosts, resolve};
+pub use dial::{TlsAttempt, attempts, open, ordered_hosts, resolve};
+pub use failure::{OpenError, OpenFailure};
 pub use stream::{ByteStream, Stream};

@@ -14,7 +14,7 @@ use rustls::{
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::dial::{OpenError, OpenFailure};
+use super::failure::{OpenError, OpenFailure};
 use super::roots::Roots;
 use super::verify::{ServerVerifier, VerifyError};
 use super::{Stream, channel_binding, identity};

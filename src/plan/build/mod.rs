@@ -6,11 +6,11 @@ mod tables;
 
 use std::collections::{HashMap, HashSet};
 
+use super::done::Done;
 use super::eligible::config_condition;
 use super::error::PlanError;
 use super::link::{Links, link};
 use super::options::{PlanOptions, SplitFacts};
-use super::resume::Done;
 use super::{Plan, SequencePlan, Skipped};
 use crate::base::summary::Severity;
 use crate::catalog::model::{Index, Oid, SourceCatalog, Table, TableKind, TargetFacts};
