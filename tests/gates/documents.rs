@@ -129,12 +129,15 @@ fn every_error_class_and_exit_code_is_documented() {
     );
 }
 
-/// Pages about the program as it is; decisions and traps speak of what may come.
+/// Pages about the program as it is; decisions and traps speak of what may come, the page on
+/// testing of the testbed's own options and variables.
 fn pages() -> Vec<std::path::PathBuf> {
     let mut pages = files("docs", "md");
     pages.extend(Some(root().join("README.md")).filter(|path| path.is_file()));
     let speaks_of_today = |path: &std::path::PathBuf| {
-        !path.starts_with(root().join("docs/decisions")) && !path.ends_with(Path::new("traps.md"))
+        let elsewhere = ["traps.md", "testing.md"].map(Path::new);
+        !path.starts_with(root().join("docs/decisions"))
+            && !elsewhere.iter().any(|page| path.ends_with(page))
     };
     pages.into_iter().filter(speaks_of_today).collect()
 }
