@@ -56,7 +56,7 @@ fn version(database: &TestDatabase<'_>) -> PgVersion {
     PgVersion::from_number(database.cluster().installation().version_num)
 }
 
-async fn has_attver(database: &TestDatabase<'_>) -> bool {
+fn has_attver(database: &TestDatabase<'_>) -> bool {
     let sql = "select exists (select from pg_attribute where attoptions::text like '%pg_attver=%')";
     database.psql(sql).expect("attoptions").trim() == "t"
 }
@@ -68,7 +68,7 @@ impl Archive {
         target: &TestDatabase<'_>,
         rules: &Rules,
     ) -> Result<Self, Error> {
-        let attver = has_attver(source).await;
+        let attver = has_attver(source);
         let inventory = inventory(&Major::ALL).await;
         let pair = inventory.pair(version(source), version(target), attver)?;
         let directory = tempfile::tempdir().expect("directory");
@@ -142,7 +142,10 @@ impl Archive {
             target: version(target),
         };
         let cancel = CancellationToken::new();
-        apply::script(from, section, &self.surroundings, &cancel).await.unwrap().unwrap()
+        apply::script(from, section, &self.surroundings, &cancel)
+            .await
+            .expect("pg_restore")
+            .expect("script")
     }
 }
 
@@ -180,7 +183,7 @@ fn differences(source: &TestDatabase<'_>, target: &TestDatabase<'_>) -> Vec<Stri
 async fn internal_column_option_of_the_source_does_not_reach_the_target() {
     let source = TestDatabase::create(shared(Major::V15), "attver").unwrap();
     source.psql("create table t (a int primary key, b text); create view v as table t").unwrap();
-    assert!(has_attver(&source).await, "this server keeps the option on every column");
+    assert!(has_attver(&source), "this server keeps the option on every column");
     for major in [Major::V16, Major::V18] {
         let target = TestDatabase::create(shared(major), "attver").unwrap();
         // Without the source's own tools there is no pg_dump that hides it: refused before work.
@@ -238,7 +241,7 @@ async fn apply_both(archive: &Archive, target: &TestDatabase<'_>, parallel: usiz
     for section in [Section::PreData, Section::PostData] {
         let script = archive.script(target, section, false).await;
         let done = marked(target);
-        applied.push(run(target, &script, &done, parallel).await.unwrap());
+        applied.push(run(target, &script, &done, parallel).await.expect("section"));
     }
     applied
 }
@@ -300,8 +303,8 @@ async fn interrupted_restore_continues_where_it_was_whatever_had_been_done() {
             begun.pieces.truncate(count(&script) * part / 6);
             run(&target, &begun, &HashSet::new(), 1).await.unwrap();
             let applied = run(&target, &script, &marked(&target), 2).await.unwrap();
-            assert_eq!(applied.done_count as usize, count(&begun));
-            assert_eq!(applied.run_count as usize, count(&script) - count(&begun));
+            assert_eq!(usize::try_from(applied.done_count).unwrap(), count(&begun));
+            assert_eq!(usize::try_from(applied.run_count).unwrap(), count(&script) - count(&begun));
             // Once more changes nothing.
             let again = run(&target, &script, &marked(&target), 1).await.unwrap();
             assert_eq!(again.run_count, 0);

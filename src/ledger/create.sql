@@ -34,6 +34,9 @@ create table pgcopydb.split (
     relation bigint not null primary key,
     ranges text not null
 );
+create table pgcopydb.statement (
+    digest bigint not null primary key
+);
 create table pgcopydb.object (
     kind "char" not null,
     oid bigint not null,

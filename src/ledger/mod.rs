@@ -4,6 +4,8 @@
 //! ```text
 //!  pgcopydb.run    one row: whose migration this is, how far its stages came
 //!  pgcopydb.part   one row per copied table or table part; the planned bounds of split tables
+//!  pgcopydb.statement one row per entry of the schema's archive that was restored, by the digest of
+//!                  its statements
 //!  pgcopydb.object one row per index, constraint, large-object batch … that is done
 //! ```
 //!
@@ -15,7 +17,7 @@
 
 mod run;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use crate::base::error::Result;
 use crate::connect::client::{Row, Session};
@@ -177,6 +179,31 @@ fn part_record(row: &Row) -> Result<PartRecord> {
         bytes: row.parse(5)?,
         duration_ms: row.parse(6)?,
     })
+}
+
+/// The statement that records restored entries of the schema; to be run in the transaction that
+/// restored them.
+pub fn statements_sql(digests: &[i64]) -> String {
+    let values: Vec<String> = digests.iter().map(|digest| format!("({digest})")).collect();
+    format!(
+        "insert into pgcopydb.statement (digest) values {} on conflict do nothing",
+        values.join(", ")
+    )
+}
+
+/// Reads which entries of the schema were restored.
+///
+/// # Errors
+/// Those of the query.
+pub async fn statements(session: &mut Session) -> Result<HashSet<i64>> {
+    let mut digests = HashSet::new();
+    session
+        .query_each("select digest from pgcopydb.statement", &[], |row| {
+            digests.insert(row.parse(0)?);
+            Ok(())
+        })
+        .await?;
+    Ok(digests)
 }
 
 /// The statement that forgets the parts of a table, for a table that is copied again from the

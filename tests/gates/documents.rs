@@ -13,12 +13,13 @@ use pgcopydb::cli::exit::Exit;
 use pgcopydb::cli::{args, reference, variables};
 
 /// Long options of other programs that messages and pages name.
-const FOREIGN_OPTIONS: [&str; 18] = [
+const FOREIGN_OPTIONS: [&str; 19] = [
     // pg_config
     "bindir",
     // pg_dump, pg_dumpall, pg_restore
     "clean",
     "dbname",
+    "encoding",
     "exclude-schema",
     "file",
     "format",

@@ -33,6 +33,7 @@ use crate::connect::client::retry::Backoff;
 use crate::connect::client::settings::{self, SessionRole};
 use crate::connect::conninfo::ConnInfo;
 use crate::ledger;
+use crate::local::child::end_orphans;
 use crate::local::state::{Opening, StateHandle};
 use crate::local::workdir::{Service, WorkDir};
 
@@ -88,6 +89,7 @@ async fn clone(
         return dry_run(config, &filters, source, target).await;
     }
     let directory = WorkDir::open(&config.directory, Service::Main)?;
+    end_orphans(directory.children()).await?;
     if config.resume == Resume::Restart {
         directory.restart()?;
     }

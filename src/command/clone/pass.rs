@@ -219,10 +219,13 @@ impl<'a> Pass<'a> {
         }
         let before = self.begin_step(Step::PrepareSchema).await;
         self.advance(Stage::PreData, target).await?;
-        if self.config.schema.drop_if_exists || repeat {
+        // Only before anything is restored: afterwards the ledger says what is there.
+        let clean = (self.config.schema.drop_if_exists || repeat)
+            && ledger::statements(target.session().await?).await?.is_empty();
+        if clean {
             schema::drop_tables(target.session().await?, plan).await?;
         }
-        tools.restore_pre_data(self, plan, target, repeat).await?;
+        tools.restore_pre_data(self, plan, target, clean).await?;
         self.advance(Stage::Data, target).await?;
         self.end_step(Step::PrepareSchema, before, 0).await;
         Ok(())

@@ -4,17 +4,20 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
-use super::control::Control;
+use super::control::{self, Control};
 use super::pass::Pass;
 use crate::base::error::Result;
 use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
+use crate::connect::client::retry::Backoff;
+use crate::job::schema::apply::{self, Apply, ScriptSource};
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
     Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore,
 };
+use crate::ledger;
 use crate::local::child::pgtools::{Inventory, PgVersion, Places, ToolPair, usual_directories};
 use crate::local::workdir::replace_file;
 use crate::plan::Plan;
@@ -52,6 +55,7 @@ pub(super) struct Tools {
     pair: ToolPair,
     source: Endpoint,
     target: Endpoint,
+    target_version: PgVersion,
     /// Rules that do not depend on the plan.
     rules: Rules,
     lock_slots_sql: &'static str,
@@ -84,6 +88,7 @@ impl Tools {
             pair,
             source: endpoint(config.source.child_conninfo()),
             target: endpoint(config.target.child_conninfo()),
+            target_version: version(&target.server),
             rules: Rules {
                 existing_schemas: (source.schemas.iter())
                     .filter(|schema| existing.contains(schema.name.as_str()))
@@ -118,20 +123,24 @@ impl Tools {
         dump(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
     }
 
-    /// Restores what must exist before rows.
+    /// Restores what must exist before rows; `clean` drops what exists first.
     pub(super) async fn restore_pre_data(
         &self,
         pass: &Pass<'_>,
         plan: &Plan,
         target: &mut Control,
-        repeat: bool,
+        clean: bool,
     ) -> Result<()> {
+        let (out, filtered) = (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
+        let (list, kept) = self.edit_list(pass, plan, &out, &filtered).await?;
+        let files = (list.as_slice(), filtered.as_path());
+        if self.apply(pass, Section::PreData, files, target, clean).await? {
+            return Ok(());
+        }
         let slots = target.session().await?.query(self.lock_slots_sql, &[]).await?;
         let slots: u64 = slots.one()?.parse(0)?;
-        let (out, filtered) = (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
-        let kept = self.edit_list(pass, plan, &out, &filtered).await?;
         let transactions = Transactions::for_pre_data(kept, slots, self.pair.restore.version);
-        self.restore(pass, Section::PreData, &filtered, transactions, repeat).await
+        self.restore(pass, Section::PreData, &filtered, transactions, clean).await
     }
 
     /// Restores what comes after rows.
@@ -139,23 +148,67 @@ impl Tools {
         &self,
         pass: &Pass<'_>,
         plan: &Plan,
-        _target: &mut Control,
+        target: &mut Control,
         repeat: bool,
     ) -> Result<()> {
         let (out, filtered) = (pass.directory.post_out_list(), pass.directory.post_filtered_list());
-        self.edit_list(pass, plan, &out, &filtered).await?;
+        let (list, _) = self.edit_list(pass, plan, &out, &filtered).await?;
+        let files = (list.as_slice(), filtered.as_path());
+        let clean = pass.config.schema.drop_if_exists;
+        if self.apply(pass, Section::PostData, files, target, clean).await? {
+            return Ok(());
+        }
         let transactions = Transactions::Each { jobs: pass.config.jobs.restore };
         self.restore(pass, Section::PostData, &filtered, transactions, repeat).await
     }
 
-    /// Lists the archive, comments out what is not restored, and returns how many entries stay.
+    /// Restores a section over our own sessions, what the ledger has left out; `false` when only
+    /// `pg_restore` can. `files` are the list as printed and the path of the edited one.
+    async fn apply(
+        &self,
+        pass: &Pass<'_>,
+        section: Section,
+        (printed, list): (&[u8], &Path),
+        target: &mut Control,
+        clean: bool,
+    ) -> Result<bool> {
+        let from = ScriptSource {
+            tool: &self.pair.restore,
+            archive: &pass.directory.schema_dump(),
+            list,
+            toc: &Toc::parse(printed),
+            options: pass.config.schema,
+            clean,
+            target: self.target_version,
+        };
+        let stop = &pass.stop.graceful;
+        let script = match apply::script(from, section, &surroundings(pass), stop).await? {
+            Ok(script) => script,
+            Err(reason) => {
+                tracing::warn!(%reason, section = section.name(), "leaving a section to pg_restore");
+                return Ok(false);
+            }
+        };
+        let done = ledger::statements(target.session().await?).await?;
+        let refreshes = script.pieces.iter().filter(|piece| piece.refresh).count();
+        let mut sessions = Vec::new();
+        for _ in 0..refreshes.clamp(1, pass.config.jobs.restore.max(1) as usize) {
+            sessions.push(control::open(&pass.config.target, &mut Backoff::new(0)).await?);
+        }
+        let what = Apply { script: &script, done: &done, mark: Some(&ledger::statements_sql) };
+        apply::apply(what, sessions, stop).await?;
+        Ok(true)
+    }
+
+    /// Lists the archive and comments out what is not restored. Returns the list as printed, and how
+    /// many entries stay.
     async fn edit_list(
         &self,
         pass: &Pass<'_>,
         plan: &Plan,
         out: &Path,
         filtered: &Path,
-    ) -> Result<u64> {
+    ) -> Result<(Vec<u8>, u64)> {
         let archive = pass.directory.schema_dump();
         let surroundings = surroundings(pass);
         let text =
@@ -166,7 +219,8 @@ impl Tools {
             tracing::trace!(entry = entry.display(), ?reason, "left out of the restore");
         }
         replace_file(filtered, &edited.list)?;
-        Ok(edited.kept_count)
+        let kept = edited.kept_count;
+        Ok((text, kept))
     }
 
     /// The rules of a plan.

@@ -72,7 +72,7 @@ pub struct ScriptSource<'a> {
     pub toc: &'a Toc<'a>,
     /// What the user wants to be left out.
     pub options: SchemaOptions,
-    /// Begin by dropping what exists; only while nothing of the section is marked as done.
+    /// Begin by dropping what exists, unless something of the section is marked as done.
     pub clean: bool,
     /// The target's version.
     pub target: PgVersion,
@@ -120,7 +120,8 @@ pub async fn apply(
     let (refreshes, pieces): (Vec<&Piece>, Vec<&Piece>) =
         left.iter().partition(|piece| piece.refresh);
     run(session, &what.script.settings, stop).await?;
-    if !what.script.drops.is_empty() {
+    // Once something is restored, dropping would take away what is marked as done.
+    if !what.script.drops.is_empty() && done.is_empty() {
         let sql = transaction(&what.script.drops);
         run(session, &sql, stop).await.map_err(|error| error.during("drop what exists"))?;
     }

@@ -7,6 +7,7 @@
 //! * [`pgtools`]: finds `pg_dump` and `pg_restore` and chooses the pair that fits both servers.
 
 mod messages;
+mod orphans;
 pub mod pgtools;
 mod process;
 
@@ -18,6 +19,7 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::workdir::ChildrenLock;
+pub use orphans::end_orphans;
 pub use process::Output;
 
 /// A program with its arguments and environment, ready to be started.

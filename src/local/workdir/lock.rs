@@ -106,6 +106,11 @@ impl ChildrenLock {
         Ok(Self { path, file })
     }
 
+    /// Path of the lock file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// Whether children of an earlier, killed run are alive; takes the lock when not.
     ///
     /// # Errors
