@@ -1,6 +1,6 @@
 //! What can be wrong with a filter file, by itself and against a source.
 
-use super::rule::Section;
+use super::section::Section;
 
 /// A line that cannot be understood, or that contradicts another.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

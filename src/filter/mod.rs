@@ -20,12 +20,14 @@ mod near;
 mod parse;
 mod query;
 mod rule;
+mod section;
 mod select;
 mod selection;
 
 pub use error::{FilterError, FilterErrorKind, SelectError, UnknownName};
 pub use parse::parse;
 pub use query::{MatchedOids, PatternQuery};
-pub use rule::{FilterSet, Matcher, Rule, RuleId, Section};
+pub use rule::{FilterSet, Matcher, Rule, RuleId};
+pub use section::Section;
 pub use select::select;
 pub use selection::{Dropped, Selection};

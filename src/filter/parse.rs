@@ -6,7 +6,8 @@
 //! the delimiter cannot be part of the pattern; `~/a/~|b|` joins several pieces into one pattern.
 
 use super::error::{FilterError, FilterErrorKind};
-use super::rule::{FilterSet, Matcher, Rule, RuleId, Section};
+use super::rule::{FilterSet, Matcher, Rule, RuleId};
+use super::section::Section;
 use crate::base::ini;
 
 /// Reads a filter file. Sections may repeat; their entries add up.

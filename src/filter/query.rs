@@ -2,7 +2,8 @@
 
 use std::collections::HashMap;
 
-use super::rule::{FilterSet, Matcher, Rule, RuleId, Section};
+use super::rule::{FilterSet, Matcher, Rule, RuleId};
+use super::section::Section;
 use crate::catalog::model::Oid;
 
 /// A question for the source server: which objects does a rule with patterns match?

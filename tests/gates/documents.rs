@@ -7,13 +7,15 @@ use std::fs;
 use std::path::Path;
 
 use super::hold;
-use super::source::{files, read, root, rust_files, short};
+use super::source::{files, read, root, rust_files, rust_files_with_tests, short};
 
 use pgcopydb::cli::exit::Exit;
 use pgcopydb::cli::{args, reference, variables};
 
 /// Long options of other programs that messages and pages name.
-const FOREIGN_OPTIONS: [&str; 19] = [
+const FOREIGN_OPTIONS: [&str; 21] = [
+    // cargo
+    "release",
     // pg_config
     "bindir",
     // pg_dump, pg_dumpall, pg_restore
@@ -31,6 +33,7 @@ const FOREIGN_OPTIONS: [&str; 19] = [
     "no-privileges",
     "roles-only",
     "schema",
+    "schema-only",
     "section",
     "single-transaction",
     "transaction-size",
@@ -66,9 +69,11 @@ fn every_option_that_is_named_exists() {
             }
         }
     }
+    let own: BTreeSet<String> = tool_strings().iter().flat_map(|text| options(text)).collect();
     for path in pages() {
         for option in options(&read(&path)) {
-            if !known.contains(&option) && !FOREIGN_OPTIONS.contains(&option.as_str()) {
+            let is_known = known.contains(&option) || own.contains(&option);
+            if !is_known && !FOREIGN_OPTIONS.contains(&option.as_str()) {
                 violations.push(format!("{}: --{option}", short(&path)));
             }
         }
@@ -83,6 +88,7 @@ fn every_variable_is_documented() {
         .map(|variable| variable.name)
         .chain(variables::OTHERS.iter().map(|variable| variable.name))
         .collect();
+    let own = tool_strings().join("\n");
     let mut violations = Vec::new();
     let texts = rust_files("src")
         .into_iter()
@@ -92,7 +98,7 @@ fn every_variable_is_documented() {
         for word in
             text.split(|character: char| !character.is_ascii_alphanumeric() && character != '_')
         {
-            if word.starts_with("PGCOPYDB_") && !known.contains(word) {
+            if word.starts_with("PGCOPYDB_") && !known.contains(word) && !own.contains(word) {
                 violations.push(format!("{place}: {word}"));
             }
         }
@@ -130,15 +136,17 @@ fn every_error_class_and_exit_code_is_documented() {
     );
 }
 
-/// Pages about the program as it is; decisions and traps speak of what may come, the page on
-/// testing of the testbed's own options and variables.
+/// Texts of the developers' own tools, whose options and variables the pages may name.
+fn tool_strings() -> Vec<String> {
+    rust_files_with_tests("tests/testbed").into_iter().flat_map(|file| file.strings).collect()
+}
+
+/// Pages about the program as it is; decisions and traps speak of what may come.
 fn pages() -> Vec<std::path::PathBuf> {
     let mut pages = files("docs", "md");
     pages.extend(Some(root().join("README.md")).filter(|path| path.is_file()));
     let speaks_of_today = |path: &std::path::PathBuf| {
-        let elsewhere = ["traps.md", "testing.md"].map(Path::new);
-        !path.starts_with(root().join("docs/decisions"))
-            && !elsewhere.iter().any(|page| path.ends_with(page))
+        !path.starts_with(root().join("docs/decisions")) && !path.ends_with(Path::new("traps.md"))
     };
     pages.into_iter().filter(speaks_of_today).collect()
 }

@@ -48,15 +48,18 @@ pub(super) fn short(path: &Path) -> String {
 
 /// All Rust files below `folder`, files of tests left out.
 pub(super) fn rust_files(folder: &str) -> Vec<RustFile> {
-    files(folder, "rs")
-        .into_iter()
-        .filter(|path| !is_test_file(path))
-        .map(|path| {
-            let text = read(&path);
-            let (code, strings) = take_apart(without_tests(&text));
-            RustFile { path: PathBuf::from(short(&path)), code, strings }
-        })
-        .collect()
+    files(folder, "rs").iter().filter(|path| !is_test_file(path)).map(|path| parse(path)).collect()
+}
+
+/// All Rust files below `folder`.
+pub(super) fn rust_files_with_tests(folder: &str) -> Vec<RustFile> {
+    files(folder, "rs").iter().map(|path| parse(path)).collect()
+}
+
+/// Takes a file apart.
+fn parse(path: &Path) -> RustFile {
+    let (code, strings) = take_apart(without_tests(&read(path)));
+    RustFile { path: PathBuf::from(short(path)), code, strings }
 }
 
 /// Whether a file holds tests only, by its name.

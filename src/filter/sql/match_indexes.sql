@@ -1,7 +1,10 @@
 -- Indexes, partitioned ones included, that a rule of a filter file names, at least one of the two names
 -- by pattern.
 -- $1 schema or null, $2 schema pattern or null, $3 name or null, $4 name pattern or null.
--- Columns: oid. Any server version.
+--
+-- columns: oid
+-- since: 10
+-- docs: https://www.postgresql.org/docs/current/catalog-pg-class.html
 select c.oid
   from pg_catalog.pg_class c
   join pg_catalog.pg_namespace n on n.oid operator(pg_catalog.=) c.relnamespace
