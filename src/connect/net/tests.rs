@@ -1,0 +1,1 @@
+//! Tests of dialling and handshakes against scripted servers on loopback sockets.

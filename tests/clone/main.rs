@@ -1,0 +1,13 @@
+//! `pgcopydb clone` between real servers, judged by the servers' own tools.
+//!
+//! One module per group of traps; each test names the traps it is about.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+mod objects;
+mod refusals;
+mod resume;
+mod snapshot;
+mod support;
+mod tables;
+mod values;

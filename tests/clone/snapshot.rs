@@ -1,0 +1,250 @@
+//! One snapshot, every row once: splits, rewrites, growth, standbys.
+
+use std::time::Duration;
+
+use testbed::chaos::{Direction, Proxy};
+use testbed::{Cluster, ClusterOptions, Installation, Major, Session};
+
+use crate::support::{Pair, round_trip};
+
+/// Exports a snapshot in a session of its own.
+fn exported(pair: &Pair) -> (Session, String) {
+    let mut holder = pair.source.session().unwrap();
+    holder.run("begin isolation level repeatable read").unwrap();
+    let id = holder.run("select pg_export_snapshot()").unwrap();
+    (holder, id)
+}
+
+// trap S-1, S-4
+#[test]
+fn a_table_rewritten_after_the_snapshot_fails_by_name_and_is_never_empty() {
+    for rewrite in [
+        "alter table t alter id type bigint",
+        "begin; truncate t; insert into t values (5); commit",
+        "vacuum full t",
+    ] {
+        let pair = Pair::with(
+            "rewritten",
+            "create table t (id int); insert into t select generate_series(1, 1000);
+             create table other (id int); insert into other values (1)",
+        );
+        let (holder, id) = exported(&pair);
+        pair.source.psql(rewrite).unwrap();
+        let output = pair.program().args(["--snapshot", &id]).run().unwrap();
+        assert!(!output.status.success(), "{rewrite}: {}", output.stderr);
+        assert!(
+            output.stderr.contains("public.t") && output.stderr.contains("rewritten"),
+            "{rewrite}: {}",
+            output.stderr
+        );
+        drop(holder);
+        // Under a new snapshot the same command completes the run. Its schema is the one dumped
+        // before, so only a rewrite that keeps the definition can become identical.
+        if !rewrite.starts_with("alter") {
+            pair.clone(&[]);
+            pair.assert_same();
+        }
+    }
+}
+
+// trap S-5
+#[test]
+fn rows_on_pages_that_came_after_the_plan_are_copied_once() {
+    let pair = Pair::with(
+        "growth",
+        "create table t (id int primary key, x text);
+         insert into t select g, repeat('x', 500) from generate_series(1, 4000) g; analyze t;
+         insert into t select g, repeat('y', 500) from generate_series(4001, 9000) g",
+    );
+    // Estimates are those of the first 4000 rows; the last range is open.
+    pair.clone(&[
+        "--split-tables-larger-than",
+        "300kB",
+        "--estimate-table-sizes",
+        "--skip-analyze",
+    ]);
+    pair.assert_same();
+}
+
+// trap S-6
+#[test]
+fn tables_that_were_never_analyzed_are_copied_once() {
+    for switch in ["--skip-vacuum", "--estimate-table-sizes"] {
+        round_trip(
+            "unanalyzed",
+            "create table t (id int primary key) with (autovacuum_enabled = off);
+             insert into t select generate_series(1, 20000);
+             create table e (id int)",
+            &["--split-tables-larger-than", "100kB", switch],
+        );
+    }
+}
+
+// trap S-7, S-8, S-9, S-10
+#[test]
+fn key_ranges_hold_every_row_once() {
+    round_trip(
+        "keys",
+        "create table extremes (id bigint primary key, x text);
+         insert into extremes select g, repeat('x', 100) from generate_series(-3000, 3000) g;
+         insert into extremes values (-9223372036854775808, 'min'), (9223372036854775807, 'max'),
+           (1000000000000000, 'gap');
+         create table nulls (k int unique, x text);
+         insert into nulls select nullif(g % 3000, 0) + (g / 3000) * 3000, repeat('x', 100)
+           from generate_series(1, 2999) g;
+         insert into nulls select null, 'n' from generate_series(1, 2000);
+         create table partial (id int, active bool, x text);
+         create unique index on partial (id) where active;
+         insert into partial select g / 2, g % 2 = 0, repeat('x', 100) from generate_series(1, 6000) g;
+         create table no_key (x text);
+         insert into no_key select repeat('x', 200) from generate_series(1, 5000)",
+        &["--split-tables-larger-than", "100kB", "--skip-split-by-ctid"],
+    );
+}
+
+// trap S-11, S-13
+#[test]
+fn parts_of_a_table_with_toast_follow_its_total_size() {
+    let pair = Pair::with(
+        "toast",
+        "create table t (id text primary key, b bytea);
+         alter table t alter b set storage external;
+         insert into t select g, decode(repeat(md5(g::text), 3000), 'hex') from generate_series(1, 300) g",
+    );
+    let plan =
+        pair.program().args(["--dry-run", "--split-tables-larger-than", "2MB"]).run().unwrap();
+    assert!(plan.stdout.contains("parts"), "{}", plan.stdout);
+    pair.clone(&["--split-tables-larger-than", "2MB"]);
+    pair.assert_same();
+}
+
+// trap S-12
+#[test]
+fn split_max_parts_and_zero_are_obeyed() {
+    let sql = "create table t (id int primary key, x text);
+               insert into t select g, repeat('x', 200) from generate_series(1, 20000) g";
+    let pair = round_trip("cap", sql, &["--split-at", "100kB", "--split-max-parts", "3"]);
+    drop(pair);
+    round_trip("never", sql, &["--split-at", "0"]);
+}
+
+// trap S-15
+#[test]
+fn rows_of_whole_tables_are_frozen_and_those_of_parts_are_not_lost() {
+    let pair = round_trip(
+        "frozen",
+        "create extension if not exists pg_visibility;
+         create table t (id int); insert into t select generate_series(1, 10000)",
+        &["--skip-extensions"],
+    );
+    let frozen =
+        "select relallvisible = relpages and relpages > 0 from pg_class where oid = 't'::regclass";
+    assert_eq!(pair.target_value(frozen), "t", "the visibility map is set by the load itself");
+}
+
+// trap S-16
+#[test]
+fn a_target_that_has_the_tables_is_refused_untouched() {
+    let pair = Pair::with("occupied", "create table t (id int); insert into t values (1)");
+    pair.target
+        .psql("create table t (id int, mine text); insert into t values (9, 'mine')")
+        .unwrap();
+    let output = pair.program().run().unwrap().exit_code(1).unwrap();
+    assert!(output.stderr.contains("public.t") && output.stderr.contains("--drop-if-exists"));
+    assert_eq!(pair.target_value("select id, mine from t"), "9|mine");
+    assert_eq!(
+        pair.target_value("select count(*) from pg_namespace where nspname = 'pgcopydb'"),
+        "0",
+        "nothing was created"
+    );
+}
+
+// trap S-18
+#[test]
+fn a_table_dropped_during_the_run_is_reported_and_the_rest_arrives() {
+    let pair = Pair::with(
+        "dropped",
+        "create table gone (id int); insert into gone values (1);
+         create table stays (id int primary key); insert into stays values (1), (2)",
+    );
+    let (holder, id) = exported(&pair);
+    // pg_dump cannot dump a table that is gone, so the schema is dumped first by a run that stops.
+    let locked = pair.source.session().unwrap();
+    drop(locked);
+    let first = pair.program().args(["--snapshot", &id, "--dry-run"]).run().unwrap();
+    assert!(first.status.success(), "{}", first.stderr);
+    drop(holder);
+    pair.source.psql("drop table gone").unwrap();
+    pair.clone(&[]);
+    pair.assert_same();
+}
+
+// trap S-20, S-21
+#[test]
+fn a_standby_is_a_source_like_another() {
+    let installation = Installation::find(Major::V15).unwrap();
+    let primary = Cluster::start(&installation, ClusterOptions::default()).unwrap();
+    primary.create_database("app").unwrap();
+    primary
+        .psql(
+            "app",
+            "create table t (id int primary key, x text);
+             insert into t select g, repeat('x', 100) from generate_series(1, 20000) g;
+             create unlogged table u (id int); insert into u values (1);
+             create sequence s; select nextval('s');
+             select lo_from_bytea(0, 'abc')",
+        )
+        .unwrap();
+    let standby = Cluster::standby_of(&primary).unwrap();
+    standby.wait_replayed(&primary).unwrap();
+    let pair = Pair::new("standby");
+    pair.program_between(&standby.uri("app"), &pair.target.uri())
+        .args(["--split-tables-larger-than", "500kB"])
+        .run()
+        .unwrap()
+        .success()
+        .unwrap();
+    assert_eq!(pair.target_value("select count(*), sum(id) from t"), "20000|200010000");
+    assert_eq!(pair.target_value("select last_value from s"), "1");
+}
+
+// trap S-22
+#[test]
+fn an_open_transaction_of_the_application_does_not_stop_the_copy() {
+    let pair = Pair::with("open", "create table t (id int primary key); insert into t values (1)");
+    let mut open = pair.source.session().unwrap();
+    open.run("begin").unwrap();
+    open.run("insert into t values (2)").unwrap();
+    pair.clone(&[]);
+    open.run("rollback").unwrap();
+    pair.assert_same();
+}
+
+// trap S-25
+#[test]
+fn a_second_run_against_one_target_is_refused() {
+    let pair = Pair::with(
+        "twice",
+        "create table t (id int, x text);
+         insert into t select g, repeat('x', 1000) from generate_series(1, 20000) g",
+    );
+    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
+    proxy.rate(Direction::ToClient, Some(2_000_000));
+    let first =
+        pair.program_between(&proxy.uri(pair.source.name()), &pair.target.uri()).spawn().unwrap();
+    testbed::process::wait_until("the first run's ledger", Duration::from_secs(60), || {
+        Ok(pair.target_value("select to_regclass('pgcopydb.run') is not null") == "t")
+    })
+    .unwrap();
+    let other = tempfile::tempdir().unwrap();
+    let second =
+        crate::support::program_in(&pair.source.uri(), &pair.target.uri(), &other.path().join("w"))
+            .run()
+            .unwrap()
+            .exit_code(1)
+            .unwrap();
+    assert!(second.stderr.contains("another pgcopydb"), "{}", second.stderr);
+    proxy.rate(Direction::ToClient, None);
+    first.wait(Duration::from_secs(120)).unwrap().success().unwrap();
+    pair.assert_same();
+}
