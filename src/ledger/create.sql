@@ -2,7 +2,6 @@
 -- Columns: see src/ledger/mod.rs.
 -- Minimum server version: 10.
 -- Source: https://www.postgresql.org/docs/current/sql-createtable.html
-begin;
 create schema pgcopydb;
 revoke all on schema pgcopydb from public;
 comment on schema pgcopydb is 'ledger of a running migration; removed when it is complete';
@@ -42,4 +41,3 @@ create table pgcopydb.object (
     oid bigint not null,
     primary key (kind, oid)
 );
-commit;

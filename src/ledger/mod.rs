@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use crate::base::error::Result;
 use crate::connect::client::{Row, Session};
 
-pub use run::{RunRecord, Stage, create, lock, open, remove, set_stage, start_again};
+pub use run::{RunRecord, Stage, create, lock, make_durable, open, remove, set_stage, start_again};
 
 /// Name of the schema on the target.
 pub const SCHEMA: &str = "pgcopydb";
@@ -162,6 +162,16 @@ pub async fn forget_parts(session: &mut Session, relations: &[u32]) -> Result<()
         session.execute(&forget_parts_sql(*relation)).await?;
     }
     Ok(())
+}
+
+/// Forgets an object that was dropped again.
+///
+/// # Errors
+/// Those of the statement.
+pub async fn forget_object(session: &mut Session, kind: ObjectKind, key: u32) -> Result<()> {
+    let sql =
+        format!("delete from pgcopydb.object where kind = '{}' and oid = {key}", kind.letter());
+    session.execute(&sql).await.map(drop)
 }
 
 /// Reads [`PartRecord`]s.

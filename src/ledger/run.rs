@@ -125,10 +125,26 @@ pub async fn open(session: &mut Session) -> Result<Option<RunRecord>> {
 /// # Errors
 /// `Permission` when the role may not create a schema in the target database.
 pub async fn create(session: &mut Session, run: &RunRecord) -> Result<()> {
+    // The schema without its run would be taken for somebody else's: both or none.
+    session.execute("begin").await?;
+    let created = create_in_transaction(session, run).await;
+    let end = if created.is_ok() { "commit" } else { "rollback" };
+    let ended = session.execute(end).await;
+    created?;
+    ended.map(drop)
+}
+
+/// The statements of [`create`].
+async fn create_in_transaction(session: &mut Session, run: &RunRecord) -> Result<()> {
     session.execute(include_str!("create.sql")).await.map_err(|error| {
-        error.during("create schema pgcopydb for the ledger").hint(
-            "The role of the target needs CREATE on the database: GRANT CREATE ON DATABASE … TO …;",
-        )
+        let error = error.during("create schema pgcopydb for the ledger");
+        if error.sqlstate() == Some("42501") {
+            error.hint(
+                "The role of the target needs CREATE on the database: GRANT CREATE ON DATABASE … TO …;",
+            )
+        } else {
+            error
+        }
     })?;
     let sql = "insert into pgcopydb.run (run_id, epoch, source_system_identifier, \
                source_database, source_database_oid, options_digest, options, stage, \
@@ -160,6 +176,17 @@ pub async fn create(session: &mut Session, run: &RunRecord) -> Result<()> {
 pub async fn start_again(session: &mut Session, snapshot_identity: &str) -> Result<()> {
     let sql = "update pgcopydb.run set epoch = epoch + 1, snapshot_identity = $1";
     session.query(sql, &[Some(snapshot_identity)]).await.map(drop)
+}
+
+/// Waits until everything that was committed so far survives a crash of the server, although
+/// `synchronous_commit` is off for the rows.
+///
+/// # Errors
+/// Those of the statement.
+pub async fn make_durable(session: &mut Session) -> Result<()> {
+    let sql = "begin; set local synchronous_commit = on; \
+               update pgcopydb.run set changed_at = pg_catalog.now(); commit";
+    session.execute(sql).await.map(drop)
 }
 
 /// Moves the run to a stage, durably: the session must not be inside a transaction.

@@ -119,10 +119,12 @@ fn sequences_of_all_kinds_stand_where_they_stood() {
          create unlogged sequence unlogged_one; select nextval('unlogged_one');
          create table s (id serial, i int generated always as identity (start 1000), x int);
          insert into s (x) values (1), (2), (3);
-         create schema other; create sequence other.owned owned by s.x; select setval('other.owned', 77, false)",
+         create schema other; create sequence owned owned by s.x; select setval('owned', 77, false);
+         create sequence other.plain; select setval('other.plain', 5)",
         &[],
     );
-    let all = "select nextval('unowned'), nextval('never_called'), nextval('other.owned'), nextval('s_id_seq')";
+    let all =
+        "select nextval('unowned'), nextval('never_called'), nextval('owned'), nextval('s_id_seq')";
     assert_eq!(pair.source_value(all), pair.target_value(all));
     assert!(pair.target.psql("select nextval('exhausted')").is_err());
 }

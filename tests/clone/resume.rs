@@ -350,7 +350,7 @@ fn a_connection_limit_shrinks_the_concurrency() {
         .psql(
             "postgres",
             &format!(
-                "create role {owner} login connection limit 4;
+                "create role {owner} login connection limit 5;
                  alter database {} owner to {owner}",
                 testbed::cluster::quote_ident(pair.target.name())
             ),

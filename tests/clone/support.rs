@@ -3,13 +3,15 @@
 use tempfile::TempDir;
 use testbed::compare::Comparison;
 use testbed::process::Output;
-use testbed::{Major, Pgcopydb, TestDatabase, shared};
+use testbed::{Installation, Major, Pgcopydb, TestDatabase, shared};
 
 /// A source, a target and a work directory.
 pub(crate) struct Pair {
     pub(crate) source: TestDatabase<'static>,
     pub(crate) target: TestDatabase<'static>,
     pub(crate) dir: TempDir,
+    /// `pg_config` of the newer of both servers, for tools that fit.
+    pg_config: std::path::PathBuf,
 }
 
 impl Pair {
@@ -24,6 +26,7 @@ impl Pair {
             source: TestDatabase::create(shared(source), &format!("{name}_src")).unwrap(),
             target: TestDatabase::create(shared(target), &format!("{name}_tgt")).unwrap(),
             dir: tempfile::tempdir().unwrap(),
+            pg_config: Installation::find(source.max(target)).unwrap().bindir.join("pg_config"),
         }
     }
 
@@ -41,7 +44,7 @@ impl Pair {
 
     /// The program, ready to clone over other connections (a proxy, another role).
     pub(crate) fn program_between(&self, source: &str, target: &str) -> Pgcopydb {
-        program_in(source, target, &self.dir.path().join("work"))
+        program_in(source, target, &self.dir.path().join("work")).env("PG_CONFIG", &self.pg_config)
     }
 
     /// Clones and demands success.

@@ -22,7 +22,8 @@ use crate::ledger::{self, ObjectKind, RunRecord, Stage};
 use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
 use crate::plan::{
-    self, ConstraintIndexPlan, ConstraintPlan, Done, IndexPlan, Part, Plan, PlanOptions, SplitFacts,
+    self, ConstraintIndexPlan, ConstraintPlan, Done, ForeignKeyPlan, IndexPlan, Part, Plan,
+    PlanOptions, SplitFacts, TablePlan,
 };
 use crate::run::dispatcher::{self, JobReport, Outcome, Surroundings};
 use crate::run::pool::Pool;
@@ -260,7 +261,11 @@ impl<'a> Pass<'a> {
             self.findings.push(other_snapshot(ledger.parts.len()));
         }
         ledger::forget_parts(session, &again).await?;
-        let done = done(&ledger, &again, &plan);
+        let mut done = done(&ledger, &again);
+        if plan.tables.iter().any(|table| table.load.loads() && !is_copied(table, &done)) {
+            // TRUNCATE refuses a table that a foreign key references. Keys are quickly added again.
+            drop_foreign_keys(session, &plan, &mut done).await?;
+        }
         ledger::start_again(session, &snapshot.identity).await?;
         let splits = plan
             .tables
@@ -298,6 +303,9 @@ impl<'a> Pass<'a> {
         if let Some(end) = self.absorb(&plan, outcome) {
             return end;
         }
+        if let Some(end) = self.prove(&plan, target, summary::Moment::BeforePostData).await? {
+            return Ok(end);
+        }
         let before = self.begin_step(Step::FinalizeSchema).await;
         let repeat = self.stage() >= Stage::PostData;
         self.advance(Stage::PostData, target).await?;
@@ -308,7 +316,35 @@ impl<'a> Pass<'a> {
         if let Some(end) = self.absorb(&plan, outcome) {
             return end;
         }
+        if let Some(end) = self.prove(&plan, target, summary::Moment::AtTheEnd).await? {
+            return Ok(end);
+        }
         self.finish(&plan, target).await.map(|summary| PassEnd::Complete(Box::new(summary)))
+    }
+
+    /// Proves that what the jobs did is durable on the target; what is not needs another pass.
+    ///
+    /// Rows are committed asynchronously: a target that crashed and came back within the run has
+    /// forgotten its last transactions, while the scheduler counts their jobs as done.
+    async fn prove(
+        &self,
+        plan: &Plan,
+        target: &mut Control,
+        moment: summary::Moment,
+    ) -> Result<Option<PassEnd>> {
+        let session = target.session().await?;
+        ledger::make_durable(session).await?;
+        let ledger = ledger::read(session).await?;
+        let missing = summary::missing(plan, &ledger, &self.findings, moment);
+        let Some(first) = missing.first() else { return Ok(None) };
+        let more = match missing.len() - 1 {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        Ok(Some(PassEnd::Again(Error::stale(
+            Side::Target,
+            format!("the target has lost {first}{more}; it was restarted during the run"),
+        ))))
     }
 
     /// What the dispatcher talks to.
@@ -389,7 +425,6 @@ impl<'a> Pass<'a> {
                 hint: None,
             });
         }
-        self.findings.extend(summary::missing(plan, &ledger, &self.findings));
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
         if whole {
             ledger::set_stage(session, Stage::Complete).await?;
@@ -493,8 +528,35 @@ fn other_snapshot(tables: usize) -> Finding {
     }
 }
 
+/// Whether all parts of a table are done.
+fn is_copied(table: &TablePlan, done: &Done) -> bool {
+    let count = u32::try_from(table.parts.len()).unwrap_or(u32::MAX);
+    table.parts.iter().all(|part| done.parts.contains(&(table.oid, part.index, count)))
+}
+
+/// Drops the foreign keys that an earlier start added.
+async fn drop_foreign_keys(session: &mut Session, plan: &Plan, done: &mut Done) -> Result<()> {
+    let added = |key: &&ForeignKeyPlan| {
+        done.foreign_keys.contains(&key.oid) || done.validated.contains(&key.oid)
+    };
+    for key in plan.foreign_keys.iter().filter(added) {
+        let name = crate::base::ident::quote_identifier(&key.name);
+        let table = key.table.name.sql();
+        session
+            .execute(&format!("alter table {table} drop constraint if exists {name}"))
+            .await
+            .map_err(|error| error.during(format!("drop foreign key {name} of {table}")))?;
+        for kind in [ObjectKind::ForeignKey, ObjectKind::Validated] {
+            ledger::forget_object(session, kind, key.oid).await?;
+        }
+    }
+    done.foreign_keys.clear();
+    done.validated.clear();
+    Ok(())
+}
+
 /// What the plan needs to know of what the ledger has.
-fn done(ledger: &ledger::Done, again: &[Oid], plan: &Plan) -> Done {
+fn done(ledger: &ledger::Done, again: &[Oid]) -> Done {
     let of = |kind: ObjectKind| {
         ledger
             .objects
@@ -504,7 +566,6 @@ fn done(ledger: &ledger::Done, again: &[Oid], plan: &Plan) -> Done {
             .collect()
     };
     let parts = ledger.parts.values().flatten().filter(|part| !again.contains(&part.relation));
-    let _ = plan;
     Done {
         parts: parts.map(|part| (part.relation, part.part_index, part.part_count)).collect(),
         indexes: of(ObjectKind::Index),

@@ -11,11 +11,13 @@ use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
+use crate::connect::conninfo::ConnInfo;
 use crate::job::schema::apply::{self, Apply, ScriptSource};
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
     Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore,
+    section_entries,
 };
 use crate::ledger;
 use crate::local::child::pgtools::{Inventory, PgVersion, Places, ToolPair, usual_directories};
@@ -86,8 +88,8 @@ impl Tools {
         let existing: HashSet<&str> = target.schemas.iter().map(String::as_str).collect();
         Ok(Self {
             pair,
-            source: endpoint(config.source.child_conninfo()),
-            target: endpoint(config.target.child_conninfo()),
+            source: endpoint(&config.source),
+            target: endpoint(&config.target),
             target_version: version(&target.server),
             rules: Rules {
                 existing_schemas: (source.schemas.iter())
@@ -132,7 +134,7 @@ impl Tools {
         clean: bool,
     ) -> Result<()> {
         let (out, filtered) = (pass.directory.pre_out_list(), pass.directory.pre_filtered_list());
-        let (list, kept) = self.edit_list(pass, plan, &out, &filtered).await?;
+        let (list, kept) = self.edit_list(pass, plan, Section::PreData, &out, &filtered).await?;
         let files = (list.as_slice(), filtered.as_path());
         if self.apply(pass, Section::PreData, files, target, clean).await? {
             return Ok(());
@@ -152,7 +154,7 @@ impl Tools {
         repeat: bool,
     ) -> Result<()> {
         let (out, filtered) = (pass.directory.post_out_list(), pass.directory.post_filtered_list());
-        let (list, _) = self.edit_list(pass, plan, &out, &filtered).await?;
+        let (list, _) = self.edit_list(pass, plan, Section::PostData, &out, &filtered).await?;
         let files = (list.as_slice(), filtered.as_path());
         let clean = pass.config.schema.drop_if_exists;
         if self.apply(pass, Section::PostData, files, target, clean).await? {
@@ -206,6 +208,7 @@ impl Tools {
         &self,
         pass: &Pass<'_>,
         plan: &Plan,
+        section: Section,
         out: &Path,
         filtered: &Path,
     ) -> Result<(Vec<u8>, u64)> {
@@ -218,8 +221,10 @@ impl Tools {
         for (entry, reason) in &edited.left_out {
             tracing::trace!(entry = entry.display(), ?reason, "left out of the restore");
         }
-        replace_file(filtered, &edited.list)?;
-        let kept = edited.kept_count;
+        let (tool, stop) = (&self.pair.restore, &pass.stop.graceful);
+        let wanted = section_entries(tool, &archive, section, &surroundings, stop).await?;
+        let (edited, kept) = toc_filter::keep_only(&edited.list, &wanted);
+        replace_file(filtered, &edited)?;
         Ok((text, kept))
     }
 
@@ -274,8 +279,16 @@ fn version(server: &ServerFacts) -> PgVersion {
     PgVersion::from_number(server.version)
 }
 
+/// Settings of roles and databases that would stop the tools and that they do not set themselves (P-9).
+const TOOL_SETTINGS: &str = "-c default_transaction_read_only=off -c statement_timeout=0 \
+                             -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
+
 /// How a tool reaches a server.
-fn endpoint(child: crate::connect::conninfo::ChildConnInfo) -> Endpoint {
+fn endpoint(info: &ConnInfo) -> Endpoint {
+    let mut info = info.clone();
+    let given = info.options.take().unwrap_or_default();
+    info.options = Some(format!("{given} {TOOL_SETTINGS}").trim().to_owned());
+    let child = info.child_conninfo();
     Endpoint {
         dbname: child.text,
         secrets: child

@@ -7,22 +7,30 @@ use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming, Tabl
 use crate::catalog::model::Oid;
 use crate::config::Jobs;
 use crate::ledger::{self, ObjectKind, PartRecord};
-use crate::plan::{JobKind, Plan, TablePlan, Validation};
+use crate::plan::{JobKind, Plan, Stage, TablePlan, Validation};
 use crate::run::dispatcher::JobReport;
 
-/// What the plan wants and the ledger has not: each a finding that makes the run fail.
+/// When the proof is made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Moment {
+    /// Rows, indexes and constraints must be there, and what does not wait for post-data.
+    BeforePostData,
+    /// Everything must be there.
+    AtTheEnd,
+}
+
+/// What the plan wants and the ledger has not, by name.
 ///
-/// A foreign key that was reported as violated is not reported twice.
-pub(super) fn missing(plan: &Plan, ledger: &ledger::Done, reported: &[Finding]) -> Vec<Finding> {
+/// What was reported as impossible (a violated foreign key, a dropped table, an unreadable sequence)
+/// is not missing.
+pub(super) fn missing(
+    plan: &Plan,
+    ledger: &ledger::Done,
+    reported: &[Finding],
+    moment: Moment,
+) -> Vec<String> {
     let mut found = Vec::new();
-    let mut miss = |object: String| {
-        found.push(Finding {
-            severity: Severity::Error,
-            object,
-            reason: "the ledger does not say that it is done".into(),
-            hint: Some("Run the same command again.".into()),
-        });
-    };
+    let mut miss = |object: String| found.push(object);
     for table in plan.tables.iter().filter(|table| table.load.loads()) {
         let done = ledger.parts.get(&table.oid).map_or(0, Vec::len);
         let dropped = reported.iter().any(|finding| {
@@ -40,15 +48,22 @@ pub(super) fn missing(plan: &Plan, ledger: &ledger::Done, reported: &[Finding]) 
         miss(format!("constraint \"{}\"", one.name));
     }
     for key in &plan.foreign_keys {
-        let checked =
-            key.validation != Validation::Separate || ledger.has(ObjectKind::Validated, key.oid);
+        if moment == Moment::BeforePostData && key.stage == Stage::AfterPostData {
+            continue;
+        }
+        let added = ledger.has(ObjectKind::ForeignKey, key.oid);
+        let checked = ledger.has(ObjectKind::Validated, key.oid);
+        let done = match key.validation {
+            Validation::Never => added,
+            Validation::Separate => added && checked,
+            Validation::WithAdd => checked,
+        };
         let name = key.table.name.to_string();
         let degraded = reported.iter().any(|finding| {
             finding.severity == Severity::Error
                 && finding.object.contains(&key.name)
                 && finding.object.contains(&name)
         });
-        let done = checked && ledger.has(ObjectKind::ForeignKey, key.oid);
         if !(degraded || done) {
             miss(format!("foreign key \"{}\" of {name}", key.name));
         }

@@ -90,7 +90,7 @@ pub async fn script(
     cancel: &CancellationToken,
 ) -> Result<std::result::Result<Script, ScriptError>> {
     let command = surroundings.command(from.tool);
-    let output = with_options(command, section, from.list, from.options, from.clean)
+    let output = with_options(command, from.list, from.options, from.clean)
         .argument("--file=-")
         .argument("--verbose")
         .argument(from.archive)

@@ -1,11 +1,14 @@
 //! `pg_dump` of the schema, and `pg_restore --list` of what it wrote.
 
+use std::collections::HashSet;
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
+use super::restore::Section;
+use super::toc::Toc;
 use super::{Endpoint, Surroundings};
 use crate::base::error::{Error, Result};
 use crate::base::ident::quote_identifier;
@@ -106,6 +109,32 @@ pub async fn list(
         .map_err(|error| error.during("list the schema's objects"))?;
     crate::local::workdir::replace_file(list, &output.stdout)?;
     Ok(output.stdout)
+}
+
+/// The entries of an archive that make up a section, by dump id.
+///
+/// Comments, privileges and security labels belong to the section of the entry that they follow in the
+/// archive. `pg_restore --section` goes by the entry that they follow in the edited list, where that
+/// entry may be missing; so the unedited archive is asked, and the list alone says what is restored.
+///
+/// # Errors
+/// `Child` when `pg_restore` cannot read the archive.
+pub async fn section_entries(
+    tool: &Tool,
+    archive: &Path,
+    section: Section,
+    surroundings: &Surroundings,
+    cancel: &CancellationToken,
+) -> Result<HashSet<u32>> {
+    let output = surroundings
+        .command(tool)
+        .argument("--list")
+        .argument(format!("--section={}", section.name()))
+        .argument(archive)
+        .run(cancel)
+        .await
+        .map_err(|error| error.during("list a section's objects"))?;
+    Ok(Toc::parse(&output.stdout).entries().map(|entry| entry.dump_id).collect())
 }
 
 /// The pattern of `pg_dump` that matches exactly one name: inside double quotes nothing is special.

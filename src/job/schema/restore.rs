@@ -109,7 +109,7 @@ pub async fn restore(
 ) -> Result<()> {
     let clean = what.options.drop_if_exists || what.repeat;
     let command = surroundings.command_to(what.tool, what.target);
-    let command = with_options(command, what.section, what.list, what.options, clean);
+    let command = with_options(command, what.list, what.options, clean);
     let command = match what.transactions {
         Transactions::One => command.argument("--single-transaction"),
         Transactions::Of(entries) => command.argument(format!("--transaction-size={entries}")),
@@ -127,16 +127,15 @@ pub async fn restore(
     Ok(())
 }
 
-/// Adds the options that say what is restored.
+/// Adds the options that say what is restored. No `--section`: the list says it, see
+/// [`super::section_entries`].
 pub(super) fn with_options(
     command: Command,
-    section: Section,
     list: &Path,
     options: SchemaOptions,
     clean: bool,
 ) -> Command {
     command
-        .argument(format!("--section={}", section.name()))
         .argument("--use-list")
         .argument(list)
         .argument_if(clean, "--clean")

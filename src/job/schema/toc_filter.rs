@@ -105,6 +105,28 @@ pub fn filter<'a>(toc: &Toc<'a>, rules: &Rules) -> Filtered<'a> {
     filtered
 }
 
+/// Comments out of an edited list what is not among `wanted`, by dump id; returns the list and how many
+/// entries stay.
+pub fn keep_only(list: &[u8], wanted: &HashSet<u32>) -> (Vec<u8>, u64) {
+    let mut kept = Vec::with_capacity(list.len());
+    let mut count = 0;
+    for line in &Toc::parse(list).lines {
+        match line {
+            Line::Other(text) => kept.extend_from_slice(text),
+            Line::Entry(entry) => {
+                if wanted.contains(&entry.dump_id) {
+                    count += 1;
+                } else {
+                    kept.push(b';');
+                }
+                kept.extend_from_slice(entry.line);
+            }
+        }
+        kept.push(b'\n');
+    }
+    (kept, count)
+}
+
 /// Finds the entries to leave out, by dump id.
 fn decide(toc: &Toc<'_>, rules: &Rules) -> HashMap<u32, Reason> {
     let mut reasons = HashMap::new();
@@ -214,6 +236,19 @@ fn is_attached(entry: &Entry<'_>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_commented_out_stays_so_and_other_sections_join_it() {
+        let list = b"; head\n1; 2615 5 SCHEMA - s postgres\n;2; 1259 6 TABLE s t postgres\n\
+                     3; 2606 7 CONSTRAINT s t t_pkey postgres\n";
+        let (kept, count) = keep_only(list, &HashSet::from([2, 3]));
+        let text = String::from_utf8(kept).expect("a list is text here");
+        let lines: Vec<&str> = text.lines().filter(|line| !line.is_empty()).collect();
+        assert_eq!(lines[1], ";1; 2615 5 SCHEMA - s postgres");
+        assert_eq!(lines[2], ";2; 1259 6 TABLE s t postgres");
+        assert_eq!(lines[3], "3; 2606 7 CONSTRAINT s t t_pkey postgres");
+        assert_eq!(count, 1);
+    }
 
     const EVERYTHING: [&[u8]; 2] = [
         include_bytes!("../../../tests/fixtures/toc/everything-15.list"),
