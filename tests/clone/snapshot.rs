@@ -133,12 +133,13 @@ fn split_max_parts_and_zero_are_obeyed() {
 fn rows_of_whole_tables_are_frozen_and_those_of_parts_are_not_lost() {
     let pair = round_trip(
         "frozen",
-        "create extension if not exists pg_visibility;
-         create table t (id int); insert into t select generate_series(1, 10000)",
-        &["--skip-extensions"],
+        "create table t (id int) with (autovacuum_enabled = off);
+         insert into t select generate_series(1, 10000)",
+        &[],
     );
-    let frozen =
-        "select relallvisible = relpages and relpages > 0 from pg_class where oid = 't'::regclass";
+    // 226 such rows fit a page, so they fill 44 pages and a part of the next. From version 16 on the
+    // table is extended in larger steps; pages that hold nothing are not marked.
+    let frozen = "select relallvisible >= 44 from pg_class where oid = 't'::regclass";
     assert_eq!(pair.target_value(frozen), "t", "the visibility map is set by the load itself");
 }
 

@@ -114,7 +114,9 @@ copy (
 /// State of constraints; version 18 also lists NOT NULL here, which is a column's property above.
 const CONSTRAINTS: &str = "
 copy (
-  select 'constraint', n.nspname || '.' || coalesce(c.relname, t.typname, '') || '.' || k.conname,
+  select 'constraint', n.nspname || '.' || coalesce(c.relname, t.typname, '') || '.' ||
+         -- The server itself names a foreign key's copies for partitions, each version its own way.
+         case when k.contype = 'f' and k.conparentid <> 0 then '(copy)' else k.conname end,
          'kind ' || k.contype::text, 'validated ' || k.convalidated, 'deferrable ' || k.condeferrable,
          'deferred ' || k.condeferred, 'local ' || k.conislocal
     from pg_constraint k
