@@ -14,9 +14,10 @@ use pgcopydb::connect::conninfo::{self, ConnInfo};
 use pgcopydb::job::schema::apply::{self, Applied, Apply, ScriptSource};
 use pgcopydb::job::schema::script::Script;
 use pgcopydb::job::schema::toc::Toc;
-use pgcopydb::job::schema::toc_filter::{Rules, filter};
+use pgcopydb::job::schema::toc_filter::{Rules, filter, keep_only};
 use pgcopydb::job::schema::{
     Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore,
+    section_entries,
 };
 use pgcopydb::local::child::Environment;
 use pgcopydb::local::child::pgtools::{Inventory, PgVersion, Places, ToolPair};
@@ -93,7 +94,12 @@ impl Archive {
         archive.toc =
             list(&archive.pair.restore, &file, &out, &archive.surroundings, &cancel).await?;
         let edited = filter(&Toc::parse(&archive.toc), rules).list;
-        std::fs::write(archive.list_file(), edited).expect("list");
+        for section in [Section::PreData, Section::PostData] {
+            let (tool, surroundings) = (&archive.pair.restore, &archive.surroundings);
+            let wanted = section_entries(tool, &file, section, surroundings, &cancel).await?;
+            let (list, _) = keep_only(&edited, &wanted);
+            std::fs::write(archive.list_file(section), list).expect("list");
+        }
         Ok(archive)
     }
 
@@ -105,8 +111,9 @@ impl Archive {
         self.path("schema.dump")
     }
 
-    fn list_file(&self) -> PathBuf {
-        self.path("filtered.list")
+    /// The edited list of a section.
+    fn list_file(&self, section: Section) -> PathBuf {
+        self.path(&format!("{}.list", section.name()))
     }
 
     /// Restores a section with `pg_restore`.
@@ -135,7 +142,7 @@ impl Archive {
         let from = ScriptSource {
             tool: &self.pair.restore,
             archive: &self.dump_file(),
-            list: &self.list_file(),
+            list: &self.list_file(section),
             toc: &Toc::parse(&self.toc),
             options: SchemaOptions::default(),
             clean,
@@ -160,7 +167,7 @@ fn everything<'a>(major: Major, prefix: &str) -> TestDatabase<'a> {
     for other in Major::ALL.into_iter().filter(|other| *other != major) {
         for role in ["\"toc owner with spaces\"", "toc_reader"] {
             let sql = format!(
-                "do $$ begin create role {role}; exception when duplicate_object then end $$"
+                "do $$ begin create role {role}; exception when duplicate_object or unique_violation then end $$"
             );
             shared(other).psql("postgres", &sql).expect("role");
         }
@@ -197,7 +204,7 @@ async fn internal_column_option_of_the_source_does_not_reach_the_target() {
         assert_eq!(archive.pair.restore.version, version(&target));
         for section in [Section::PreData, Section::PostData] {
             archive
-                .restore(&target, section, &archive.list_file(), Transactions::One, false)
+                .restore(&target, section, &archive.list_file(section), Transactions::One, false)
                 .await
                 .unwrap();
         }
@@ -228,7 +235,13 @@ async fn older_release_of_pg_dump_prints_the_internal_option_and_the_target_refu
     dump(&what, &archive.dump_file(), &archive.surroundings, &cancel).await.unwrap();
     let transactions = Transactions::Each { jobs: 1 };
     let error = archive
-        .restore(&target, Section::PreData, &archive.list_file(), transactions, false)
+        .restore(
+            &target,
+            Section::PreData,
+            &archive.list_file(Section::PreData),
+            transactions,
+            false,
+        )
         .await
         .unwrap_err();
     let lines = error.detail_lines().join("\n");
@@ -378,6 +391,35 @@ async fn views_that_read_views_are_refreshed_in_order_on_several_sessions() {
     assert_eq!(target.psql("select x from a").unwrap().trim(), "1");
 }
 
+/// Enough objects that depend on each other for several sessions.
+const LARGE: &str = "do $$ begin for i in 1..250 loop
+    execute format('create type k%s as enum (%L)', i, 'a');
+    execute format('create table t%s (id int generated always as identity, k k%s)', i, i);
+    execute format('create table c%s () inherits (t%s)', i, i);
+    execute format('create view v%s as select * from t%s', i, i);
+    execute format('comment on view v%s is %L', i, 'v');
+    execute format('grant select on v%s to public', i);
+end loop; end $$";
+
+#[tokio::test]
+async fn large_schema_is_restored_on_several_sessions() {
+    let source = TestDatabase::create(shared(Major::V18), "large").unwrap();
+    source.psql(LARGE).unwrap();
+    let target = TestDatabase::create(shared(Major::V18), "large").unwrap();
+    make_marks(&target);
+    let archive = Archive::make(&source, &target, &Rules::default()).await.unwrap();
+    let script = archive.script(&target, Section::PreData, false).await;
+    assert_eq!(script.session_count(4), 4);
+    // Something in the way: found beside the others, named in the order of the script.
+    target.psql("create view v77 as select 1 as x").unwrap();
+    let error = run(&target, &script, &HashSet::new(), 4).await.unwrap_err();
+    assert!(error.to_string().contains("restore VIEW public v77 postgres"), "{error}");
+    target.psql("drop view v77").unwrap();
+    let applied = run(&target, &script, &marked(&target), 4).await.unwrap();
+    assert!(applied.done_count > 0, "{applied:?}");
+    assert_eq!(differences(&source, &target), [""; 0]);
+}
+
 /// The first entries of a list, as a crash of a restore would have left them.
 fn beginning(list: &[u8], count: usize) -> Vec<u8> {
     let lines = list.split_inclusive(|&byte| byte == b'\n');
@@ -388,19 +430,21 @@ fn beginning(list: &[u8], count: usize) -> Vec<u8> {
 #[tokio::test]
 async fn repeated_pre_data_of_pg_restore_mends_a_half_done_one() {
     let source = everything(Major::V18, "repeat");
-    for count in [10, 30, 50, 70, 90] {
+    for count in [10, 30, 50, 70, 85] {
         let target = TestDatabase::create(shared(Major::V18), "repeat").unwrap();
         let archive = Archive::make(&source, &target, &Rules::default()).await.unwrap();
-        let (full, part) = (archive.list_file(), archive.path("part.list"));
+        let (section, one) = (Section::PreData, Transactions::One);
+        let (full, part) = (archive.list_file(section), archive.path("part.list"));
         let list = std::fs::read(&full).unwrap();
         std::fs::write(&part, beginning(&list, count)).unwrap();
-        let (section, one) = (Section::PreData, Transactions::One);
         archive.restore(&target, section, &part, one, false).await.unwrap();
         archive.restore(&target, section, &full, one, true).await.unwrap();
         // And over a complete one.
         archive.restore(&target, section, &full, one, true).await.unwrap();
         let post = Transactions::Each { jobs: 2 };
-        archive.restore(&target, Section::PostData, &full, post, false).await.unwrap();
+        let section = Section::PostData;
+        let list = archive.list_file(section);
+        archive.restore(&target, section, &list, post, false).await.unwrap();
         assert_eq!(differences(&source, &target), [""; 0], "after {count} entries");
     }
 }

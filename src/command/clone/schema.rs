@@ -192,9 +192,8 @@ impl Tools {
             }
         };
         let done = ledger::statements(target.session().await?).await?;
-        let refreshes = script.pieces.iter().filter(|piece| piece.refresh).count();
         let mut sessions = Vec::new();
-        for _ in 0..refreshes.clamp(1, pass.config.jobs.restore.max(1) as usize) {
+        for _ in 0..script.session_count(pass.config.jobs.restore) {
             sessions.push(control::open(&pass.config.target, &mut Backoff::new(0)).await?);
         }
         let what = Apply { script: &script, done: &done, mark: Some(&ledger::statements_sql) };

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! pg_restore --file=- ─► script::parse ─► begin; piece, piece, …; mark; commit   (many times)
-//!                                        REFRESH … on all sessions, level by level
+//!                                        large sections and REFRESH on several sessions
 //! ```
 //!
 //! Each transaction carries the marks of its pieces, so a piece is done if and only if its mark is
@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::restore::with_options;
-use super::script::{self, Piece, Script, ScriptError};
+use super::script::{self, Piece, PieceKind, Script, ScriptError};
 use super::toc::Toc;
 use super::{Section, Surroundings};
 use crate::base::error::{Class, Error, Result};
@@ -31,6 +31,11 @@ use crate::local::child::pgtools::{PgVersion, Tool};
 /// configuration beside everything else. 4000 tables took 7.4 s with 20 per transaction, 7.2 s with
 /// 50, 7.3 s with 200 and 13.8 s with 1000 (18.4, two cores).
 const BATCH_PIECES_MAX: usize = 50;
+
+/// Pieces from which on a section is run on several sessions: creating 4000 tables keeps one backend
+/// busy for five to seven seconds; for less than this the order of the script is worth more than
+/// the tenths of a second.
+const PARALLEL_PIECES_MIN: usize = 1000;
 
 /// Bytes of SQL per transaction: one message to the server, which parses it as a whole.
 const BATCH_BYTES_MAX: usize = 256 << 10;
@@ -66,7 +71,7 @@ pub struct ScriptSource<'a> {
     pub tool: &'a Tool,
     /// The archive.
     pub archive: &'a Path,
-    /// The edited list.
+    /// The edited list, with the entries of the section only: see [`super::section_entries`].
     pub list: &'a Path,
     /// The list before it was edited, with its dependencies.
     pub toc: &'a Toc<'a>,
@@ -100,7 +105,21 @@ pub async fn script(
     Ok(script::parse(&output.stdout, from.toc, from.target))
 }
 
-/// Runs a section on one session, its REFRESH statements on all.
+impl Script {
+    /// How many sessions are of use, `jobs` at most: several for a large section, and one for each
+    /// REFRESH.
+    pub fn session_count(&self, jobs: u32) -> usize {
+        let refreshes = self.pieces.iter().filter(|piece| piece.kind == PieceKind::Refresh);
+        let most = jobs.max(1) as usize;
+        if self.pieces.len() >= PARALLEL_PIECES_MIN {
+            most
+        } else {
+            refreshes.count().clamp(1, most)
+        }
+    }
+}
+
+/// Runs a section on one session or several.
 ///
 /// The sessions are used up: they end with settings of the script. Not cancel safe; use `stop`,
 /// which cancels the running statements.
@@ -109,37 +128,179 @@ pub async fn script(
 /// The server's error, with the entry; `Cancelled`. What was committed before is marked.
 pub async fn apply(
     what: Apply<'_>,
-    mut sessions: Vec<Session>,
+    sessions: Vec<Session>,
     stop: &CancellationToken,
 ) -> Result<Applied> {
-    let Some(session) = sessions.first_mut() else {
-        return Err(Error::internal("a section of the schema is restored without a session"));
-    };
     let (done, left): (Vec<&Piece>, Vec<&Piece>) =
         what.script.pieces.iter().partition(|piece| what.done.contains(&piece.digest));
-    let (refreshes, pieces): (Vec<&Piece>, Vec<&Piece>) =
-        left.iter().partition(|piece| piece.refresh);
-    run(session, &what.script.settings, stop).await?;
+    let mut crew = Crew { idle: sessions, mark: what.mark, stop };
+    for session in &mut crew.idle {
+        run(session, &what.script.settings, stop).await?;
+    }
     // Once something is restored, dropping would take away what is marked as done.
     if !what.script.drops.is_empty() && done.is_empty() {
         let sql = transaction(&what.script.drops);
-        run(session, &sql, stop).await.map_err(|error| error.during("drop what exists"))?;
+        let dropped = run(crew.first()?, &sql, stop).await;
+        dropped.map_err(|error| error.during("drop what exists"))?;
     }
-    for batch in batches(&pieces) {
-        if stop.is_cancelled() {
-            return Err(Error::cancelled());
+    let Passes { ordinary, privileges, last, refreshes } = passes(&left);
+    for pieces in [ordinary, privileges] {
+        if pieces.len() >= PARALLEL_PIECES_MIN && crew.idle.len() > 1 {
+            crew.run_side_by_side(&pieces).await?;
+        } else {
+            crew.run_in_order(&pieces).await?;
         }
-        run_batch(session, batch, what.mark, stop).await?;
     }
-    for session in sessions.iter_mut().skip(1) {
-        run(session, &what.script.settings, stop).await?;
-    }
+    crew.run_in_order(&last).await?;
     for level in levels(&refreshes) {
-        sessions = refresh(level, sessions, what.mark, stop).await?;
+        let batches = level.into_iter().map(|piece| vec![piece]).collect();
+        crew.run_level(batches, OnError::Stop).await?;
     }
     let (run_count, done_count) = (left.len() as u64, done.len() as u64);
     tracing::info!(run_count, done_count, "restored a section of the schema");
     Ok(Applied { run_count, done_count })
+}
+
+/// The pieces of a section in the order of `pg_restore`'s passes.
+#[derive(Default)]
+struct Passes<'p> {
+    /// What makes objects.
+    ordinary: Vec<&'p Piece>,
+    /// Privileges.
+    privileges: Vec<&'p Piece>,
+    /// Ordinary ones from the first that stands after privileges on: event triggers, their comments.
+    last: Vec<&'p Piece>,
+    /// REFRESH statements.
+    refreshes: Vec<&'p Piece>,
+}
+
+/// Sorts pieces into passes; each keeps the order of the script.
+fn passes<'p>(pieces: &[&'p Piece]) -> Passes<'p> {
+    let mut passes = Passes::default();
+    for piece in pieces {
+        match piece.kind {
+            PieceKind::Ordinary => {
+                let last = !passes.last.is_empty()
+                    || !passes.privileges.is_empty()
+                    || piece.name.starts_with("EVENT TRIGGER ");
+                if last { &mut passes.last } else { &mut passes.ordinary }.push(piece);
+            }
+            PieceKind::Privileges => passes.privileges.push(piece),
+            PieceKind::Refresh => passes.refreshes.push(piece),
+        }
+    }
+    passes
+}
+
+/// What to do when a batch that runs beside others fails.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum OnError {
+    /// Start nothing more and report it.
+    Stop,
+    /// Set it aside, to be run again in order.
+    SetAside,
+}
+
+/// The sessions of a restore.
+struct Crew<'a> {
+    idle: Vec<Session>,
+    mark: Option<&'a Mark>,
+    stop: &'a CancellationToken,
+}
+
+impl Crew<'_> {
+    /// The session for what runs in order.
+    fn first(&mut self) -> Result<&mut Session> {
+        self.idle.first_mut().ok_or_else(|| Error::internal("a restore has no session"))
+    }
+
+    /// Runs pieces one batch after the other.
+    async fn run_in_order(&mut self, pieces: &[&Piece]) -> Result<()> {
+        for batch in batches(pieces) {
+            if self.stop.is_cancelled() {
+                return Err(Error::cancelled());
+            }
+            let (mark, stop) = (self.mark, self.stop);
+            run_batch(self.first()?, batch, mark, stop).await?;
+        }
+        Ok(())
+    }
+
+    /// Runs pieces on all sessions, what depends on each other one level after the other.
+    ///
+    /// The archive's dependencies are not known to be complete for pre-data, and statements that run
+    /// side by side may meet in a deadlock or in one catalog row. A batch that fails is rolled back
+    /// and run again afterwards, in the order of the script.
+    async fn run_side_by_side(&mut self, pieces: &[&Piece]) -> Result<()> {
+        let mut aside: HashSet<u32> = HashSet::new();
+        for level in levels(pieces) {
+            let batches = batches(&level).map(<[&Piece]>::to_vec).collect();
+            aside.extend(self.run_level(batches, OnError::SetAside).await?);
+        }
+        let again: Vec<&Piece> =
+            pieces.iter().copied().filter(|piece| aside.contains(&piece.dump_id)).collect();
+        if !again.is_empty() {
+            tracing::debug!(count = again.len(), "running entries again in order");
+        }
+        self.run_in_order(&again).await
+    }
+
+    /// Runs batches that do not depend on each other, one on each session at a time. Returns the
+    /// dump ids of what was set aside.
+    async fn run_level(
+        &mut self,
+        batches: Vec<Vec<&Piece>>,
+        on_error: OnError,
+    ) -> Result<Vec<u32>> {
+        let mut running = JoinSet::new();
+        let mut waiting = batches.into_iter();
+        let mut aside = Vec::new();
+        let mut failure = None;
+        loop {
+            while failure.is_none() && !self.stop.is_cancelled() && !self.idle.is_empty() {
+                let Some(batch) = waiting.next() else { break };
+                let Some(mut session) = self.idle.pop() else { break };
+                let (sql, stop) = (batch_sql(&batch, self.mark), self.stop.clone());
+                let name = batch.first().map_or_else(String::new, |piece| piece.name.clone());
+                let ids: Vec<u32> = batch.iter().map(|piece| piece.dump_id).collect();
+                running.spawn(async move {
+                    let mut result = run(&mut session, &sql, &stop).await;
+                    if result.is_err() && !session.is_broken() {
+                        result = run(&mut session, "rollback", &stop).await.and(result);
+                    }
+                    (session, ids, name, result)
+                });
+            }
+            let Some(ended) = running.join_next().await else { break };
+            let (session, ids, name, result) = ended.map_err(|error| {
+                Error::internal(format!("a task of the restore ended: {error}"))
+            })?;
+            match result {
+                Ok(()) => self.idle.push(session),
+                Err(error)
+                    if on_error == OnError::SetAside
+                        && !session.is_broken()
+                        && error.class() != Class::Cancelled =>
+                {
+                    tracing::debug!(%error, "a batch of entries is set aside");
+                    self.idle.push(session);
+                    aside.extend(ids);
+                }
+                Err(error) => {
+                    let error = match error.class() {
+                        Class::Cancelled => error,
+                        _ => error.during(format!("restore {name}")),
+                    };
+                    failure = failure.or(Some(error));
+                }
+            }
+        }
+        match failure {
+            Some(error) => Err(error),
+            None if self.stop.is_cancelled() => Err(Error::cancelled()),
+            None => Ok(aside),
+        }
+    }
 }
 
 /// Runs several pieces in one transaction; when that fails, one by one, to find the one that does.
@@ -166,43 +327,6 @@ async fn run_batch(
         Box::pin(run_batch(session, &[piece], mark, stop)).await?;
     }
     Ok(())
-}
-
-/// Runs REFRESH statements that do not depend on each other, one on each session at a time; gives
-/// the sessions back.
-async fn refresh(
-    level: Vec<&Piece>,
-    mut idle: Vec<Session>,
-    mark: Option<&Mark>,
-    stop: &CancellationToken,
-) -> Result<Vec<Session>> {
-    let mut running = JoinSet::new();
-    let mut waiting = level.into_iter();
-    let mut failure = None;
-    loop {
-        while failure.is_none()
-            && let Some(mut session) = idle.pop()
-        {
-            let Some(piece) = waiting.next() else {
-                idle.push(session);
-                break;
-            };
-            let (sql, name, stop) = (batch_sql(&[piece], mark), piece.name.clone(), stop.clone());
-            running.spawn(async move {
-                let result = run(&mut session, &sql, &stop).await;
-                (session, result.map_err(|error| error.during(format!("restore {name}"))))
-            });
-        }
-        match running.join_next().await {
-            None => return failure.map_or(Ok(idle), Err),
-            Some(Ok((session, Ok(())))) => idle.push(session),
-            Some(Ok((_, Err(error)))) => failure = failure.or(Some(error)),
-            Some(Err(error)) => {
-                let error = Error::internal(format!("a task of the restore ended: {error}"));
-                failure = failure.or(Some(error));
-            }
-        }
-    }
 }
 
 /// Runs SQL; a stop cancels it on the server.
@@ -302,7 +426,7 @@ mod tests {
         Piece {
             dump_id,
             name: format!("TABLE s t{dump_id} joe"),
-            refresh: false,
+            kind: PieceKind::Ordinary,
             depends_on: depends_on.to_vec(),
             settings: String::new(),
             sql: "x".repeat(bytes),

@@ -86,7 +86,7 @@ pub struct Restore<'a> {
     pub target: &'a Endpoint,
     /// Which section.
     pub section: Section,
-    /// The edited list.
+    /// The edited list, with the entries of this section only: see [`super::section_entries`].
     pub list: &'a Path,
     /// How it is cut into transactions.
     pub transactions: Transactions,

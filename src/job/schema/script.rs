@@ -46,8 +46,8 @@ pub struct Piece {
     pub dump_id: u32,
     /// Kind, schema, name and owner, for messages.
     pub name: String,
-    /// REFRESH MATERIALIZED VIEW: takes long, may run beside others, may be repeated.
-    pub refresh: bool,
+    /// When it may run.
+    pub kind: PieceKind,
     /// Dump ids of entries that must run before.
     pub depends_on: Vec<u32>,
     /// Default tablespace and access method that hold for it.
@@ -56,6 +56,17 @@ pub struct Piece {
     pub sql: String,
     /// Digest of the statements: identifies the piece over several dumps of the same schema.
     pub digest: i64,
+}
+
+/// When a piece may run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PieceKind {
+    /// After what it depends on.
+    Ordinary,
+    /// Privileges: after every ordinary piece, which they might keep from running.
+    Privileges,
+    /// REFRESH MATERIALIZED VIEW: last, and after what it depends on; takes long.
+    Refresh,
 }
 
 /// Why a script cannot be cut.
@@ -165,7 +176,11 @@ fn piece(entry: &Entry<'_>, text: &str, settings: &mut String) -> Option<Piece> 
     let made = (!sql.is_empty()).then(|| Piece {
         dump_id: entry.dump_id,
         name: entry.display(),
-        refresh: entry.description == b"MATERIALIZED VIEW DATA",
+        kind: match entry.description {
+            b"ACL" => PieceKind::Privileges,
+            b"MATERIALIZED VIEW DATA" => PieceKind::Refresh,
+            _ => PieceKind::Ordinary,
+        },
         depends_on: entry.depends_on.clone(),
         settings: settings.clone(),
         sql: sql.to_owned(),
@@ -319,8 +334,8 @@ mod tests {
         let text =
             [&header(1, 2615, 10), "\n\n", &header(5, 0, 13), "REFRESH MATERIALIZED VIEW s.m;\n"];
         let script = parsed(&text.concat(), 180_000).unwrap();
-        let found: Vec<_> = script.pieces.iter().map(|p| (p.dump_id, p.refresh)).collect();
-        assert_eq!(found, [(5, true)]);
+        let found: Vec<_> = script.pieces.iter().map(|p| (p.dump_id, p.kind)).collect();
+        assert_eq!(found, [(5, PieceKind::Refresh)]);
     }
 
     proptest::proptest! {
