@@ -11,8 +11,7 @@
 //! Where tables are listed (`[include-only-table]`), a partitioned table stands for its whole tree, and
 //! an inheritance parent of a listed table is created without rows.
 //!
-//! Views, functions, triggers and the like are not in the model; their entries are left out by what
-//! they hang on. To add one more dependency: a function here, called by [`close`].
+//! Views, functions, triggers and the like are not in the model: see `dependent`. To add one more dependency: a function here, called by [`close`].
 
 use std::collections::HashMap;
 

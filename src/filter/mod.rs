@@ -5,6 +5,7 @@
 //!                             └──────────────────────────────────────────────────────────┴─► select
 //!                                                       SourceCatalog ───────────────────────► │
 //!                                                                                       Selection
+//!                        dependents_query ─► (asked of the source server) ─► add_dependents ─► │
 //! ```
 //!
 //! Objects are selected once (K19); schema, COPY, indexes, publication, apply and compare all ask the
@@ -15,6 +16,7 @@
 //! `select`. To add one more dependency: `depend`.
 
 mod depend;
+mod dependent;
 mod error;
 mod near;
 mod parse;
@@ -24,6 +26,7 @@ mod section;
 mod select;
 mod selection;
 
+pub use dependent::{Dependent, DependentsQuery};
 pub use error::{FilterError, FilterErrorKind, SelectError, UnknownName};
 pub use parse::parse;
 pub use query::{MatchedOids, PatternQuery};

@@ -1,6 +1,6 @@
 //! The outcome of filtering: what is left out.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -27,6 +27,10 @@ pub struct Selection {
     pub(super) sequences: HashSet<Oid>,
     /// Extensions that are left out, by name.
     pub(super) extensions: HashSet<String>,
+    /// Objects that are left out and that the catalog model does not hold: catalog and identifier.
+    pub(super) others: BTreeSet<(Oid, Oid)>,
+    /// Tables that are kept although they need what is left out.
+    pub(super) conflicts: Vec<Dropped>,
     /// What is left out and why, in the order of the catalog.
     pub(super) dropped: Vec<Dropped>,
     /// Rules that match nothing, one line each.

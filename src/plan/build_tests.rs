@@ -7,7 +7,7 @@ use crate::catalog::model::{
     TableKind, TypeInfo, TypeKind,
 };
 use crate::config::clone::CopyFormat;
-use crate::filter::{MatchedOids, parse, select};
+use crate::filter::{Dependent, MatchedOids, parse, select};
 use crate::plan::fixture::{
     INT4, MIB, catalog, column, foreign_key, index, key, options, table, target,
 };
@@ -180,7 +180,6 @@ fn exclusion_and_temporal_constraints_have_no_index_of_their_own() {
             panic!("{:?}", plan.constraints);
         };
         assert_eq!(details.tablespace.as_deref(), Some("fast"));
-        assert!(plan.toc_excludes.contains(PG_CLASS, 11));
         assert!(plan.toc_excludes.contains(PG_CONSTRAINT, 12));
     }
 }
@@ -270,11 +269,11 @@ fn foreign_keys_of_partitioned_tables_come_after_post_data() {
     catalog.constraints = vec![foreign_key(51, 1, 2), foreign_key(52, 2, 1)];
     let plan = plan(&catalog);
     assert!(plan.foreign_keys.iter().all(|key| key.stage == Stage::AfterPostData));
-    assert_eq!(plan.foreign_keys[0].validation, Validation::WithAdd);
+    assert!(plan.foreign_keys.iter().all(|key| key.validation == Validation::WithAdd));
     let keys = plan.jobs.iter().filter(|job| {
         matches!(job.kind, JobKind::ForeignKey { .. } | JobKind::ValidateForeignKey { .. })
     });
-    assert_eq!(keys.clone().count(), 3);
+    assert_eq!(keys.clone().count(), 2);
     assert!(keys.clone().all(|job| job.stage == Stage::AfterPostData));
 }
 
@@ -302,7 +301,6 @@ fn what_filters_drop_is_left_out_of_the_dump_with_all_that_hangs_on_it() {
     assert_eq!((plan.indexes.len(), plan.constraints.len(), plan.foreign_keys.len()), (0, 0, 0));
     let excluded = [(PG_CLASS, 1), (PG_CLASS, 11), (PG_CONSTRAINT, 12), (PG_CONSTRAINT, 51)];
     assert_eq!(plan.toc_excludes.objects(), excluded);
-    assert_eq!(plan.toc_excludes.relations, [QualifiedName::new("s", "t1")]);
     let objects: Vec<_> = plan.skipped.iter().map(|skipped| skipped.object.as_str()).collect();
     assert_eq!(objects, ["foreign key f51 of s.t2", "table s.t1"]);
 }
@@ -316,19 +314,44 @@ fn excluded_index_is_neither_built_nor_restored_nor_its_constraint() {
 }
 
 #[test]
-fn attach_entries_go_when_one_end_is_left_out() {
-    let root = Table { kind: TableKind::Partitioned, ..table(1, 0) };
-    let leaf = Table { partition_of: Some(1), ..table(2, MIB) };
-    let mut catalog = catalog(vec![root, leaf]);
-    catalog.indexes = vec![
-        Index { partitioned: true, ..index(11, 1, 0) },
-        Index { parent: Some(11), ..index(21, 2, 8192) },
+fn what_else_depends_on_it_is_left_out_of_the_dump() {
+    let mut catalog = catalog(vec![
+        table(1, MIB),
+        Table { kind: TableKind::MaterializedView, ..table(2, 0) },
+        table(3, MIB),
+    ]);
+    catalog.indexes.push(index(21, 2, 8192));
+    let rules = parse("[exclude-table]\ns.t1\n").unwrap();
+    let mut selection = select(&catalog, &rules, &MatchedOids::default()).unwrap();
+    let dependent = |catalog, oid, conflict| Dependent {
+        catalog,
+        oid,
+        description: format!("object {oid}"),
+        because: "table s.t1".into(),
+        by_itself: true,
+        conflict,
+    };
+    let rows = vec![
+        dependent(PG_CLASS, 2, false),
+        dependent(1255, 99, false),
+        dependent(PG_CLASS, 3, true),
     ];
-    let alone = filtered(&catalog, "[include-only-table]\ns.t2\n");
-    let names = ["i21", "t2"].map(|name| QualifiedName::new("s", name));
-    assert_eq!(alone.toc_excludes.attachments, names);
-    let pruned = filtered(&catalog, "[exclude-index]\ns.i21\n");
-    assert_eq!(pruned.toc_excludes.attachments, [QualifiedName::new("s", "i21")]);
+    selection.add_dependents(&catalog, rows);
+    let facts = SplitFacts::default();
+    let plan = build(&catalog, &selection, &target(15), &facts, &options()).unwrap();
+    let excluded = [(1255, 99), (PG_CLASS, 1), (PG_CLASS, 2), (PG_CLASS, 21)];
+    assert_eq!(plan.toc_excludes.objects(), excluded);
+    assert_eq!(plan.skipped.last().unwrap().severity, Severity::Warning);
+    assert_eq!(plan.skipped.last().unwrap().object, "object 3");
+}
+
+#[test]
+fn materialized_view_without_data_is_not_refreshed() {
+    let view = |oid| Table { kind: TableKind::MaterializedView, ..table(oid, 0) };
+    let catalog = catalog(vec![view(1), view(2)]);
+    let plan = filtered(&catalog, "[exclude-table-data]\ns.t2\n");
+    assert_eq!(plan.toc_excludes.not_refreshed, [2]);
+    assert_eq!(plan.toc_excludes.objects(), []);
 }
 
 #[test]

@@ -69,15 +69,15 @@ pub(super) fn foreign_key_plan(
     check_rows: bool,
 ) -> ForeignKeyPlan {
     let validated = constraint.validated && constraint.enforced;
+    let may_be_not_valid = !table.partitioned || target_major >= NOT_VALID_ON_PARTITIONED_MAJOR;
     // A key that references a partitioned table has a copy for each of its partitions, which VALIDATE
     // leaves marked as not valid (seen on 15.20 and 18.4).
-    let may_be_not_valid = !referenced.partitioned
-        && (!table.partitioned || target_major >= NOT_VALID_ON_PARTITIONED_MAJOR);
-    let validation = match (validated, may_be_not_valid) {
-        (false, _) => Validation::Never,
-        (true, false) => Validation::WithAdd,
-        (true, true) if check_rows => Validation::Separate,
-        (true, true) => Validation::Never,
+    let may_become_valid = may_be_not_valid && !referenced.partitioned;
+    let validation = match validated {
+        false => Validation::Never,
+        true if may_be_not_valid && !check_rows => Validation::Never,
+        true if may_become_valid => Validation::Separate,
+        true => Validation::WithAdd,
     };
     let mut definition = constraint.definition.clone();
     if validated && validation == Validation::Never {
@@ -124,10 +124,11 @@ mod tests {
     fn partitioned_tables_wait_for_post_data_and_are_not_valid_from_18_on() {
         for (from, to, major, validation, stage) in [
             (false, false, 12, Validation::Separate, Stage::Data),
-            (false, true, 12, Validation::Separate, Stage::AfterPostData),
+            (false, true, 12, Validation::WithAdd, Stage::AfterPostData),
+            (true, false, 18, Validation::Separate, Stage::AfterPostData),
             (true, false, 17, Validation::WithAdd, Stage::AfterPostData),
             (true, true, 17, Validation::WithAdd, Stage::AfterPostData),
-            (true, true, 18, Validation::Separate, Stage::AfterPostData),
+            (true, true, 18, Validation::WithAdd, Stage::AfterPostData),
         ] {
             let plan = plan(from, to, major, true);
             assert_eq!((plan.validation, plan.stage), (validation, stage), "{from} {to} {major}");
@@ -152,8 +153,12 @@ mod tests {
     // trap T-23
     #[test]
     fn key_to_rows_that_are_left_out_is_never_validated() {
-        let plan = plan(false, false, 15, false);
-        assert_eq!(plan.validation, Validation::Never);
-        assert_eq!(plan.definition, format!("{DEFINITION} NOT VALID"));
+        for to_partitioned in [false, true] {
+            let plan = plan(false, to_partitioned, 15, false);
+            assert_eq!(plan.validation, Validation::Never);
+            assert_eq!(plan.definition, format!("{DEFINITION} NOT VALID"));
+        }
+        // Where NOT VALID is refused there is no such key: the caller leaves it out.
+        assert_eq!(plan(true, false, 15, false).validation, Validation::WithAdd);
     }
 }

@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::base::ident::QualifiedName;
 use crate::catalog::model::Oid;
 
 /// `pg_class`'s own identifier, the same on every server.
@@ -15,23 +14,15 @@ pub const PG_NAMESPACE: Oid = 2615;
 pub const PG_EXTENSION: Oid = 3079;
 
 /// Entries to leave out of `pg_restore`'s list, whose lines carry `dumpid; catalog oid object oid …`.
+///
+/// Entries without an identifier (comments, privileges, ATTACH, OWNED BY, …) follow those that they
+/// depend on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TocExcludes {
     /// (catalog, object) on the source, ascending, without repetition.
     objects: Vec<(Oid, Oid)>,
-    /// Relations that the filters drop: entries without an identifier of their own (comments,
-    /// privileges, TABLE ATTACH, …) are recognised by their tag.
-    pub relations: Vec<QualifiedName>,
-    /// Partitions and indexes that are kept although the partitioned table or index above them is not:
-    /// their TABLE ATTACH and INDEX ATTACH entries.
-    pub attachments: Vec<QualifiedName>,
-    /// Sequences that are kept although the table that owns them is not: their SEQUENCE OWNED BY
-    /// entries.
-    pub ownerships: Vec<QualifiedName>,
-    /// Schemas that the filters drop.
-    pub schemas: Vec<String>,
-    /// Extensions that the filters drop.
-    pub extensions: Vec<String>,
+    /// Materialized views that are created and not refreshed, by identifier, ascending.
+    pub not_refreshed: Vec<Oid>,
 }
 
 impl TocExcludes {

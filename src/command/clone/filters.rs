@@ -3,8 +3,8 @@
 use crate::base::error::{Error, Result};
 use crate::catalog::model::SourceCatalog;
 use crate::config::CloneConfig;
-use crate::connect::client::Session;
-use crate::filter::{self, FilterSet, MatchedOids, Selection};
+use crate::connect::client::{Row, Session};
+use crate::filter::{self, Dependent, FilterSet, MatchedOids, Selection};
 
 /// The rules of a run and their text.
 #[derive(Debug, Clone, Default)]
@@ -52,10 +52,28 @@ impl Filters {
             let oids = rows.rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
             matched.insert(query.rule, oids);
         }
-        let selection = filter::select(catalog, &self.rules, &matched)?;
+        let mut selection = filter::select(catalog, &self.rules, &matched)?;
+        if let Some(query) = selection.dependents_query() {
+            let [catalogs, objects] = &query.params;
+            let rows = source.query(query.sql, &[Some(catalogs), Some(objects)]).await?;
+            let dependents = rows.rows.iter().map(dependent).collect::<Result<_>>()?;
+            selection.add_dependents(catalog, dependents);
+        }
         for notice in selection.notices() {
             tracing::info!(target: crate::base::log::NOTICE, "{notice}");
         }
         Ok(selection)
     }
+}
+
+/// Decodes an object that depends on what is left out.
+fn dependent(row: &Row) -> Result<Dependent> {
+    Ok(Dependent {
+        catalog: row.parse(0)?,
+        oid: row.parse(1)?,
+        description: row.text(2)?.to_owned(),
+        because: row.text(3)?.to_owned(),
+        by_itself: row.flag(4)?,
+        conflict: row.flag(5)?,
+    })
 }

@@ -239,7 +239,8 @@ impl Tools {
             .map(|(catalog, oid)| object(*catalog, *oid))
             .filter(|object| !built.contains(object))
             .collect();
-        Rules { excluded, built, ..self.rules.clone() }
+        let not_refreshed = plan.toc_excludes.not_refreshed.iter().copied().collect();
+        Rules { excluded, built, not_refreshed, ..self.rules.clone() }
     }
 
     /// Restores a section.

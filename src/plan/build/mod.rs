@@ -53,6 +53,13 @@ pub fn build(
             severity: Severity::Notice,
         });
     }
+    for conflict in selection.conflicts() {
+        plan.skipped.push(Skipped {
+            object: conflict.object.clone(),
+            reason: conflict.reason.clone(),
+            severity: Severity::Warning,
+        });
+    }
     let links = Links { large_object_jobs: options.jobs.large_objects, done: &Done::default() };
     plan.jobs = link(&plan, &links)?;
     Ok(plan)

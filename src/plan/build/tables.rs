@@ -230,7 +230,10 @@ impl<'a> Hanging<'a> {
             if !input.selection.keeps_index(index.oid) || matches!(constraint, Some(None)) {
                 continue;
             }
-            draft.excluded.push((PG_CLASS, index.oid));
+            let own_index = constraint.flatten().is_some_and(makes_own_index);
+            if !own_index {
+                draft.excluded.push((PG_CLASS, index.oid));
+            }
             if !index.valid {
                 let object = format!("index {}", index.name);
                 draft.skip(object, "it is invalid on the source", Severity::Warning);
@@ -242,7 +245,7 @@ impl<'a> Hanging<'a> {
             if index.clustered {
                 plan.clustered = Some(index.name.name.clone());
             }
-            if !constraint.flatten().is_some_and(makes_own_index) {
+            if !own_index {
                 draft.plan.indexes.push(index_plan(index, position, keep_tablespace));
             }
         }
