@@ -12,10 +12,13 @@
 //! and after what they complete, so a crash anywhere leaves a stage that says what may be half done.
 
 mod control;
+mod estimates;
 mod filters;
 mod identity;
 mod pass;
 mod preflight;
+mod properties;
+mod roles;
 mod schema;
 mod snapshot;
 mod summary;

@@ -6,8 +6,9 @@ use std::time::Instant;
 
 use super::control::Control;
 use super::filters::Filters;
+use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Snapshot};
-use super::{identity, preflight, schema, summary};
+use super::{estimates, identity, preflight, roles, schema, summary};
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
 use crate::base::stop::StopSignal;
@@ -55,6 +56,8 @@ pub(super) struct Pass<'a> {
     steps: BTreeMap<Step, StepTiming>,
     reports: Vec<(plan::JobKind, JobReport)>,
     findings: Vec<Finding>,
+    /// Settings of the source's database, for the end.
+    properties: Vec<Property>,
 }
 
 /// A plan and what it was made from.
@@ -113,6 +116,7 @@ impl<'a> Pass<'a> {
             steps: BTreeMap::new(),
             reports: Vec::new(),
             findings: Vec::new(),
+            properties: Vec::new(),
         }
     }
 
@@ -132,6 +136,10 @@ impl<'a> Pass<'a> {
         let facts = fetch::target(target.session().await?).await?;
         let server = fetch::server(&mut source).await?;
         let config = self.config;
+        roles::require_passwords(config, &mut source).await?;
+        if self.stage() < Stage::PreData {
+            self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
+        }
         let snapshot = snapshot::begin(
             &mut source,
             config.snapshot.as_deref(),
@@ -141,6 +149,9 @@ impl<'a> Pass<'a> {
         .await?;
         let attver = schema::has_attver(&mut source).await?;
         let Planned { catalog, plan } = plan(config, &self.filters, &mut source, &facts).await?;
+        if !config.skip.db_properties {
+            self.properties = properties::read(&mut source).await?;
+        }
         let holder = Holder::start(source);
         self.end_step(Step::Catalog, before, 0).await;
         let tools = schema::Tools::find(config, &catalog, &facts, attver).await?;
@@ -219,6 +230,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let before = self.begin_step(Step::PrepareSchema).await;
+        self.findings.extend(roles::copy(self, tools, target).await?);
         self.advance(Stage::PreData, target).await?;
         // Only before anything is restored: afterwards the ledger says what is there.
         let clean = (self.config.schema.drop_if_exists || repeat)
@@ -319,6 +331,9 @@ impl<'a> Pass<'a> {
         if let Some(end) = self.prove(&plan, target, summary::Moment::AtTheEnd).await? {
             return Ok(end);
         }
+        let session = target.session().await?;
+        let database = &facts.server.database;
+        self.findings.extend(properties::apply(session, database, &self.properties).await?);
         self.finish(&plan, target).await.map(|summary| PassEnd::Complete(Box::new(summary)))
     }
 

@@ -4,6 +4,8 @@ use std::collections::HashSet;
 use std::path::Path;
 use std::time::Duration;
 
+use zeroize::Zeroizing;
+
 use super::control::{self, Control};
 use super::pass::Pass;
 use crate::base::error::Result;
@@ -16,11 +18,13 @@ use crate::job::schema::apply::{self, Apply, ScriptSource};
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
-    Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore,
+    Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore, roles,
     section_entries,
 };
 use crate::ledger;
-use crate::local::child::pgtools::{Inventory, PgVersion, Places, ToolPair, usual_directories};
+use crate::local::child::pgtools::{
+    Inventory, PgVersion, Places, Tool, ToolPair, usual_directories,
+};
 use crate::local::workdir::replace_file;
 use crate::plan::Plan;
 
@@ -55,6 +59,8 @@ pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()>
 /// The client tools of a run and how they reach the servers.
 pub(super) struct Tools {
     pair: ToolPair,
+    /// `pg_dumpall`, with `--roles` only.
+    dump_all: Option<Tool>,
     source: Endpoint,
     target: Endpoint,
     target_version: PgVersion,
@@ -85,9 +91,14 @@ impl Tools {
             tracing::info!("{reason}");
         }
         tracing::info!("using {} and {}", pair.dump, pair.restore);
+        let dump_all = match config.roles {
+            true => Some(inventory.dump_all(version(&source.server))?.clone()),
+            false => None,
+        };
         let existing: HashSet<&str> = target.schemas.iter().map(String::as_str).collect();
         Ok(Self {
             pair,
+            dump_all,
             source: endpoint(&config.source),
             target: endpoint(&config.target),
             target_version: version(&target.server),
@@ -123,6 +134,21 @@ impl Tools {
         };
         let surroundings = surroundings(pass);
         dump(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
+    }
+
+    /// Dumps the roles into the work directory; `None` without `--roles`.
+    pub(super) async fn dump_roles(
+        &self,
+        pass: &Pass<'_>,
+        passwords: roles::Passwords,
+    ) -> Result<Option<Zeroizing<String>>> {
+        let Some(tool) = &self.dump_all else { return Ok(None) };
+        let source = (&self.source, pass.config.source.dbname.as_str());
+        let file = pass.directory.roles_sql();
+        let surroundings = surroundings(pass);
+        roles::dump(tool, source, passwords, &file, &surroundings, &pass.stop.graceful)
+            .await
+            .map(Some)
     }
 
     /// Restores what must exist before rows; `clean` drops what exists first.

@@ -48,9 +48,26 @@ impl Session {
         Ok(results.into_iter().map(|result| result.command).collect())
     }
 
+    /// Like [`Session::execute`], for statements that hold a secret: the log shows `shown` instead.
+    ///
+    /// Not cancel safe.
+    ///
+    /// # Errors
+    /// Those of [`Session::execute`].
+    pub async fn execute_secret(&mut self, sql: &str, shown: &str) -> Result<Vec<CommandResult>> {
+        tracing::debug!(target: SQL, "[{} {}] {shown}", self.side, self.process_id());
+        let results = self.run_simple(sql).await?;
+        Ok(results.into_iter().map(|result| result.command).collect())
+    }
+
     /// Like [`Session::execute`], with the rows of each statement.
     pub async fn simple_query(&mut self, sql: &str) -> Result<Vec<StatementResult>> {
         tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
+        self.run_simple(sql).await
+    }
+
+    /// Sends statements and reads their results; logs nothing.
+    async fn run_simple(&mut self, sql: &str) -> Result<Vec<StatementResult>> {
         frontend::query(sql, &mut self.write).map_err(|error| self.encode_error(&error))?;
         self.flush().await?;
         let mut results = Vec::new();

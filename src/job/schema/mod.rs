@@ -10,6 +10,7 @@
 pub mod apply;
 pub mod dump;
 pub mod restore;
+pub mod roles;
 pub mod script;
 pub mod toc;
 pub mod toc_filter;
