@@ -7,6 +7,7 @@
 mod objects;
 mod refusals;
 mod resume;
+mod roles;
 mod snapshot;
 mod support;
 mod tables;
