@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! key_value, uri ─► settings ◄─ service, environment      keyword: what exists
-//!                      │
+//!                      │                                 plain_file: read by service, passfile
 //!                   resolve ◄─ hosts, passfile
 //!                      ▼
 //!                   ConnInfo ─► redact: logs, children
@@ -17,6 +17,7 @@ mod hosts;
 mod key_value;
 mod keyword;
 mod passfile;
+mod plain_file;
 mod redact;
 mod resolve;
 mod service;

@@ -2,12 +2,13 @@
 //!
 //! Source: <https://www.postgresql.org/docs/current/libpq-pgpass.html>.
 
+use std::io::ErrorKind;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::{HostAddress, Secret};
+use super::{HostAddress, Secret, plain_file};
 
 /// Directories of unix sockets for which `localhost` stands in the password file: the two that
 /// libpq is built with (Debian's and the one of a build from source).
@@ -31,15 +32,19 @@ pub(super) struct Wanted<'a> {
 pub(super) struct PassFile(Zeroizing<Vec<u8>>);
 
 impl PassFile {
-    /// Reads a file. `None` when there is none to use: it does not exist, or is not private to its
-    /// owner, or cannot be read; the last two are warned about, naming the file only.
+    /// Reads a file. `None` when there is none to use: it does not exist, or is no plain file, is not
+    /// private to its owner, or cannot be read; all but the first are warned about, naming the file
+    /// only.
     pub(super) fn read(path: &Path) -> Option<Self> {
         let file = path.display();
-        let metadata = std::fs::metadata(path).ok()?;
-        if !metadata.is_file() {
-            tracing::warn!(%file, "password file is ignored: it is not a plain file");
-            return None;
-        }
+        let metadata = match plain_file::inspect(path) {
+            Ok(metadata) => metadata,
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                tracing::warn!(%file, "password file is ignored: {error}");
+                return None;
+            }
+            Err(_) => return None,
+        };
         if metadata.permissions().mode() & 0o077 != 0 {
             tracing::warn!(
                 %file,
@@ -48,8 +53,8 @@ impl PassFile {
             );
             return None;
         }
-        match std::fs::read(path) {
-            Ok(bytes) => Some(Self(Zeroizing::new(bytes))),
+        match plain_file::read(path) {
+            Ok(bytes) => Some(Self(bytes)),
             Err(error) => {
                 tracing::warn!(%file, %error, "password file is ignored: it cannot be read");
                 None

@@ -12,6 +12,7 @@ use zeroize::Zeroizing;
 use super::environment::Environment;
 use super::error::ConnInfoError;
 use super::keyword::{self, Keyword};
+use super::plain_file;
 use crate::base::ini;
 
 /// Name of the file in a system-wide directory.
@@ -36,15 +37,16 @@ pub(super) struct Service {
 /// Finds a service. `file` is the one named in the connection string, if any.
 ///
 /// # Errors
-/// A file that cannot be read or understood; no file that defines the service.
+/// A file that is no plain one, too long, or cannot be read or understood; no file that defines the
+/// service.
 pub(super) fn load(
     name: &str,
     file: Option<&str>,
     environment: &Environment,
 ) -> Result<Service, ConnInfoError> {
     for path in candidates(file, environment) {
-        let text = match std::fs::read_to_string(&path) {
-            Ok(text) => Zeroizing::new(text),
+        let bytes = match plain_file::read(&path) {
+            Ok(bytes) => bytes,
             Err(error)
                 if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) =>
             {
@@ -54,7 +56,11 @@ pub(super) fn load(
                 return Err(ConnInfoError::ServiceFile { file: path, reason: error.to_string() });
             }
         };
-        if let Some(settings) = section(&text, name, &path)? {
+        let text = std::str::from_utf8(&bytes).map_err(|_| ConnInfoError::ServiceFile {
+            file: path.clone(),
+            reason: "it is not UTF-8".to_owned(),
+        })?;
+        if let Some(settings) = section(text, name, &path)? {
             return Ok(Service { file: path, settings });
         }
     }
@@ -141,6 +147,32 @@ mod tests {
         assert_eq!(flat("c", None, &base), Err("definition of service \"c\" not found".to_owned()));
         // A file that does not exist is passed over, as libpq does.
         assert_eq!(flat("b", Some("/nonexistent/x"), &base), Ok("port=3".to_owned()));
+    }
+
+    #[test]
+    fn file_that_is_no_plain_text_file_is_refused_by_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let write = |name: &str, bytes: &[u8]| {
+            let path = dir.path().join(name);
+            std::fs::write(&path, bytes).unwrap();
+            path
+        };
+        let long = write("long", b"[a]\nport=1\n");
+        let file = std::fs::File::options().write(true).open(&long).unwrap();
+        file.set_len(plain_file::FILE_BYTES_MAX + 1).unwrap();
+        let cases = [
+            (dir.path().to_owned(), "it is not a plain file"),
+            (PathBuf::from("/dev/zero"), "it is not a plain file"),
+            (long, "it is longer than 16 MiB"),
+            (write("latin", b"[a]\npassword=s\xe9cret\n"), "it is not UTF-8"),
+        ];
+        for (path, reason) in cases {
+            let path = path.to_str().unwrap();
+            let expected = format!("service file \"{path}\" cannot be read: {reason}");
+            let by_variable = Environment::empty().with_variable("PGSERVICEFILE", path);
+            assert_eq!(flat("a", None, &by_variable), Err(expected.clone()));
+            assert_eq!(flat("a", Some(path), &Environment::empty()), Err(expected));
+        }
     }
 
     #[test]
