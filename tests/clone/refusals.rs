@@ -57,6 +57,9 @@ fn trace_shows_neither_rows_nor_secrets() {
         .unwrap();
     let said = format!("{}{}", output.stdout, output.stderr);
     assert!(!said.contains("s3cret-word") && !said.contains("row-content-42"));
+    for frame in ["AuthenticationSASL\t", "Bind\t", "ReadyForQuery\t", "CopyOutResponse\t"] {
+        assert!(said.contains(frame), "no {frame} in the trace");
+    }
     for entry in walk(&pair.dir.path().join("work")) {
         let bytes = std::fs::read(&entry).unwrap();
         let found = bytes.windows(11).any(|window| window == b"s3cret-word");

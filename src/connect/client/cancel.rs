@@ -4,6 +4,7 @@ use bytes::BytesMut;
 use proto::frontend;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
+use super::trace;
 use crate::connect::conninfo::{ConnInfo, HostSpec};
 use crate::connect::net::{self, TlsAttempt};
 
@@ -57,6 +58,7 @@ impl CancelHandle {
             let mut message = BytesMut::new();
             let process_id = i32::try_from(self.process_id).ok()?;
             frontend::cancel_request(process_id, &self.secret_key, &mut message).ok()?;
+            trace::sent_untagged(format_args!("cancel"), &message);
             stream.write_all(&message).await.ok()?;
             stream.flush().await.ok()?;
             // The server closes the connection once the signal is sent.

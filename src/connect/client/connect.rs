@@ -13,7 +13,7 @@ use proto::startup::{
 use super::buffer::ReadBuffer;
 use super::io::server_error;
 use super::retry::Backoff;
-use super::{CancelHandle, Session};
+use super::{CancelHandle, Session, trace};
 use crate::base::error::{Class, Error, ErrorKind, Result, Side};
 use crate::base::log::NOTICE;
 use crate::connect::conninfo::{ConnInfo, HostSpec, Policy, TargetSessionAttrs};
@@ -212,6 +212,7 @@ async fn authenticate(
     let config = startup_config(info, host, stream, role)?;
     let (mut startup, first) =
         Startup::new(config).map_err(|error| startup_error(side, info, &peer, error))?;
+    trace::sent_untagged(format_args!("{side}"), &first);
     stream.write_all(&first).await.map_err(lost)?;
     stream.flush().await.map_err(lost)?;
     let mut read = ReadBuffer::default();
@@ -219,6 +220,7 @@ async fn authenticate(
         let (action, length) = match frame::next_frame(read.unread(), startup.limits()) {
             Err(error) => return Err(Error::protocol(side, error.to_string()).during(peer.clone())),
             Ok(Some(frame)) => {
+                trace::received(format_args!("{side}"), frame);
                 let action = startup
                     .handle_frame(frame.tag, frame.body)
                     .map_err(|error| startup_error(side, info, &peer, error))?;
@@ -241,6 +243,7 @@ async fn authenticate(
         match action {
             StartupAction::Continue => {}
             StartupAction::Send(bytes) => {
+                trace::sent(format_args!("{side}"), &bytes);
                 stream.write_all(&bytes).await.map_err(lost)?;
                 stream.flush().await.map_err(lost)?;
             }

@@ -104,6 +104,7 @@ impl Session {
     ///
     /// `message_tag` and `length` are those of the whole frame at the front of the unread bytes.
     pub fn take_control(&mut self, message_tag: u8, length: usize) -> Result<Option<Error>> {
+        self.trace_front(message_tag, length);
         if self.take_async_message(message_tag, length)? {
             return Ok(None);
         }

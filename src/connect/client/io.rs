@@ -10,7 +10,7 @@ use proto::frame::{self, Frame, HEADER_BYTES};
 use proto::limits::{Limits, PARAMETER_STATUS_COUNT_MAX};
 use tokio::io::AsyncWrite;
 
-use super::Session;
+use super::{Session, trace};
 use crate::base::error::{Error, Result, ServerError};
 use crate::base::log::NOTICE;
 
@@ -53,6 +53,7 @@ impl Session {
     /// Not cancel safe: a frame may be half sent; the session is broken if dropped midway.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let bytes = self.write.split().freeze();
+        trace::sent(format_args!("{} {}", self.side, self.process_id()), &bytes);
         let mut sent = 0;
         let was_broken = std::mem::replace(&mut self.broken, true);
         poll_fn(|cx| {
@@ -92,6 +93,7 @@ impl Session {
                 Err(error) => return Err(self.out_of_step(error)),
                 Ok(Some(header)) if self.read.unread().len() >= header.total_length() => {
                     let length = header.total_length();
+                    self.trace_front(header.tag, length);
                     if self.take_async_message(header.tag, length)? {
                         continue;
                     }
@@ -118,6 +120,12 @@ impl Session {
             body: self.read.unread().get(HEADER_BYTES..length).unwrap_or_default(),
             total_length: length,
         }
+    }
+
+    /// Logs the frame at the front, known to be whole, when frames are logged.
+    pub(super) fn trace_front(&self, message_tag: u8, length: usize) {
+        let who = format_args!("{} {}", self.side, self.process_id());
+        trace::received(who, self.front(message_tag, length));
     }
 
     /// Decodes the frame at the front.

@@ -9,6 +9,7 @@
 //!  cancel  ── CancelRequest on a second connection
 //!  retry   ── pauses between attempts at what is transient
 //!  settings── what every session pins first
+//!  trace   ── frames in the log
 //! ```
 //!
 //! A session is used by one task at a time (`&mut self`). After an error of class `Transient` or
@@ -25,6 +26,7 @@ mod query;
 pub mod retry;
 mod rows;
 pub mod settings;
+mod trace;
 
 use std::collections::BTreeMap;
 
