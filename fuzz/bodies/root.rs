@@ -27,6 +27,10 @@ pub(crate) fn conninfo(data: &[u8]) {
     if ["servicefile", "passfile", "\0"].iter().any(|word| text.contains(word)) {
         return;
     }
+    // The fuzzer learns the canary from comparisons and writes it where it is no secret.
+    if text.contains(CANARY) {
+        return;
+    }
     let environment = Environment::empty().with_user("fuzz");
     if let Ok(info) = ConnInfo::parse(text, &environment) {
         assert!(!info.hosts.is_empty());
