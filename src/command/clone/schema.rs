@@ -67,6 +67,15 @@ pub(super) struct Tools {
     /// Rules that do not depend on the plan.
     rules: Rules,
     lock_slots_sql: &'static str,
+    listing: tokio::sync::OnceCell<Listing>,
+}
+
+/// What the archive holds.
+struct Listing {
+    /// `pg_restore --list --verbose`.
+    text: Vec<u8>,
+    /// Dump ids of what belongs to pre-data; all else belongs to post-data.
+    pre_data: HashSet<u32>,
 }
 
 impl Tools {
@@ -102,6 +111,7 @@ impl Tools {
             source: endpoint(&config.source),
             target: endpoint(&config.target),
             target_version: version(&target.server),
+            listing: tokio::sync::OnceCell::new(),
             rules: Rules {
                 existing_schemas: (source.schemas.iter())
                     .filter(|schema| existing.contains(schema.name.as_str()))
@@ -180,7 +190,10 @@ impl Tools {
         repeat: bool,
     ) -> Result<()> {
         let (out, filtered) = (pass.directory.post_out_list(), pass.directory.post_filtered_list());
-        let (list, _) = self.edit_list(pass, plan, Section::PostData, &out, &filtered).await?;
+        let (list, kept) = self.edit_list(pass, plan, Section::PostData, &out, &filtered).await?;
+        if kept == 0 {
+            return Ok(());
+        }
         let files = (list.as_slice(), filtered.as_path());
         let clean = pass.config.schema.drop_if_exists;
         if self.apply(pass, Section::PostData, files, target, clean).await? {
@@ -237,20 +250,33 @@ impl Tools {
         out: &Path,
         filtered: &Path,
     ) -> Result<(Vec<u8>, u64)> {
-        let archive = pass.directory.schema_dump();
-        let surroundings = surroundings(pass);
-        let text =
-            list(&self.pair.restore, &archive, out, &surroundings, &pass.stop.graceful).await?;
-        let toc = Toc::parse(&text);
+        let listing = self.listing(pass, out).await?;
+        replace_file(out, &listing.text)?;
+        let toc = Toc::parse(&listing.text);
         let edited = toc_filter::filter(&toc, &self.rules_of(plan));
         for (entry, reason) in &edited.left_out {
             tracing::trace!(entry = entry.display(), ?reason, "left out of the restore");
         }
-        let (tool, stop) = (&self.pair.restore, &pass.stop.graceful);
-        let wanted = section_entries(tool, &archive, section, &surroundings, stop).await?;
+        let wanted: HashSet<u32> = (toc.entries().map(|entry| entry.dump_id))
+            .filter(|id| listing.pre_data.contains(id) == (section == Section::PreData))
+            .collect();
         let (edited, kept) = toc_filter::keep_only(&edited.list, &wanted);
         replace_file(filtered, &edited)?;
-        Ok((text, kept))
+        Ok((listing.text.clone(), kept))
+    }
+
+    /// The archive's list, asked once: the archive does not change, and each question is a process.
+    async fn listing(&self, pass: &Pass<'_>, out: &Path) -> Result<&Listing> {
+        let ask = async || {
+            let (tool, stop) = (&self.pair.restore, &pass.stop.graceful);
+            let (archive, surroundings) = (pass.directory.schema_dump(), surroundings(pass));
+            let (text, pre_data) = tokio::try_join!(
+                list(tool, &archive, out, &surroundings, stop),
+                section_entries(tool, &archive, Section::PreData, &surroundings, stop)
+            )?;
+            Ok(Listing { text, pre_data })
+        };
+        self.listing.get_or_try_init(ask).await
     }
 
     /// The rules of a plan.
