@@ -44,7 +44,7 @@ pub struct Rules {
     pub skip_extensions: bool,
     /// COMMENT ON EXTENSION needs the extension's owner, which managed services do not give.
     pub skip_extension_comments: bool,
-    /// Collations are there already.
+    /// Collations are there already or not wanted; their comments go, too.
     pub skip_collations: bool,
 }
 
@@ -133,11 +133,14 @@ fn decide(toc: &Toc<'_>, rules: &Rules) -> HashMap<u32, Reason> {
     // Entries whose absence takes along what hangs on them; not those that others create.
     let mut gone = HashSet::new();
     let mut extensions = HashSet::new();
+    let mut collations = HashSet::new();
     // OWNED BY entries name only the sequence; the table is among what the sequence depends on.
     let mut sequences: HashMap<u32, &[u32]> = HashMap::new();
     for entry in toc.entries() {
         if entry.description == b"EXTENSION" {
             extensions.insert(entry.dump_id);
+        } else if entry.description == b"COLLATION" {
+            collations.insert(entry.dump_id);
         } else if entry.description == b"SEQUENCE" {
             sequences.insert(entry.dump_id, &entry.depends_on);
         }
@@ -167,6 +170,11 @@ fn decide(toc: &Toc<'_>, rules: &Rules) -> HashMap<u32, Reason> {
                 gone.insert(entry.dump_id);
             } else if skip_extension_comments && entry.description == b"COMMENT" && of_extension() {
                 reasons.insert(entry.dump_id, Reason::ExtensionComment);
+            } else if rules.skip_collations
+                && entry.description == b"COMMENT"
+                && entry.depends_on.iter().any(|id| collations.contains(id))
+            {
+                reasons.insert(entry.dump_id, Reason::Collation);
             }
         }
         if reasons.len() == before {
