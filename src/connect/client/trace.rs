@@ -20,14 +20,14 @@ const LENGTH_WORD_BYTES: usize = 4;
 
 /// Logs a frame that arrived. `who` is the side and the process of the server.
 pub(super) fn received(who: Arguments<'_>, frame: Frame<'_>) {
-    if tracing::enabled!(Level::TRACE) {
+    if tracing::event_enabled!(Level::TRACE) {
         tracing::trace!("[{who}] {}", Trace::backend(frame.tag, frame.body, Detail::Shape));
     }
 }
 
 /// Logs whole frames that are about to be sent, as our own encoder wrote them.
 pub(super) fn sent(who: Arguments<'_>, frames: &[u8]) {
-    if !tracing::enabled!(Level::TRACE) {
+    if !tracing::event_enabled!(Level::TRACE) {
         return;
     }
     let mut rest = frames;
@@ -39,7 +39,7 @@ pub(super) fn sent(who: Arguments<'_>, frames: &[u8]) {
 
 /// Logs a message without tag that is about to be sent: StartupMessage, CancelRequest.
 pub(super) fn sent_untagged(who: Arguments<'_>, message: &[u8]) {
-    if tracing::enabled!(Level::TRACE) {
+    if tracing::event_enabled!(Level::TRACE) {
         let body = message.get(LENGTH_WORD_BYTES..).unwrap_or_default();
         tracing::trace!("[{who}] {}", Trace::startup(body, Detail::Shape));
     }

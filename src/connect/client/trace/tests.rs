@@ -19,6 +19,11 @@ const CANARY: &str = "CANARY";
 struct Lines(Arc<Mutex<Vec<String>>>);
 
 impl<S: tracing::Subscriber> Layer<S> for Lines {
+    /// As the program's log does, which refuses what is asked about anything but events.
+    fn enabled(&self, metadata: &tracing::Metadata<'_>, _context: Context<'_, S>) -> bool {
+        metadata.is_event()
+    }
+
     fn on_event(&self, event: &tracing::Event<'_>, _context: Context<'_, S>) {
         let metadata = event.metadata();
         if *metadata.level() == Level::TRACE && metadata.target().starts_with("pgcopydb::connect") {
