@@ -95,12 +95,10 @@ pub struct ChildrenLock {
 }
 
 impl ChildrenLock {
-    /// File name in the work directory.
-    const FILE_NAME: &'static str = "pgcopydb.children";
-
-    /// Opens the lock file without locking it.
-    pub(super) fn open(top: &Path) -> Result<Self> {
-        let path = top.join(Self::FILE_NAME);
+    /// Opens the lock file of a service without locking it. Each service has its own: one that starts
+    /// beside another must not take that one's children for orphans.
+    pub(super) fn open(top: &Path, service: Service) -> Result<Self> {
+        let path = top.join(service.file_name()).with_extension("children");
         let file = open_lock_file(&path)
             .map_err(|error| hint_writable(Error::file(&path, error).during("open")))?;
         Ok(Self { path, file })
@@ -216,15 +214,17 @@ mod tests {
     #[test]
     fn a_child_keeps_the_lock_after_its_parent_is_gone() {
         let directory = tempfile::tempdir().unwrap();
-        let ours = ChildrenLock::open(directory.path()).unwrap();
+        let ours = ChildrenLock::open(directory.path(), Service::Main).unwrap();
         assert!(ours.try_take().unwrap());
         let inherited = ours.handle().unwrap();
         ours.remember(42).unwrap();
         ours.remember(43).unwrap();
         drop(ours);
-        let next = ChildrenLock::open(directory.path()).unwrap();
+        let next = ChildrenLock::open(directory.path(), Service::Main).unwrap();
         assert!(!next.try_take().unwrap());
         assert_eq!(next.remembered().unwrap(), [42, 43]);
+        let beside = ChildrenLock::open(directory.path(), Service::Snapshot).unwrap();
+        assert!(beside.try_take().unwrap());
         drop(inherited);
         assert!(next.try_take().unwrap());
         next.forget_all().unwrap();

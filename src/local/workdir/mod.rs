@@ -2,9 +2,9 @@
 //!
 //! ```text
 //! <top>/                      mode 0700, its missing parents too
-//!   pgcopydb.pid              pid, version, start; locked while a run works here
-//!   pgcopydb.<service>.pid    the same for `snapshot`, `receive`, `apply`
+//!   pgcopydb.pid              pid, version, 0; locked while a run works here
 //!   pgcopydb.children         locked by every pg_dump and pg_restore that still runs
+//!   pgcopydb.<service>.pid    the same two for `snapshot`, `receive`, `apply`
 //!   snapshot                  exported snapshot, one line
 //!   schema.json summary.json  documents for scripts
 //!   schema/                   source.db (state), schema.dump, roles.sql, *.list
@@ -53,7 +53,7 @@ impl WorkDir {
             create_directory(&top.join(directory))?;
         }
         let pid_file = PidFile::acquire(top, service)?;
-        let children = Arc::new(ChildrenLock::open(top)?);
+        let children = Arc::new(ChildrenLock::open(top, service)?);
         Ok(Self { top: top.to_owned(), _pid_file: pid_file, children })
     }
 

@@ -151,7 +151,7 @@ fn is_our_file(name: &str, rules: &[Ours]) -> bool {
 
 /// Whether this is one of the locks at the top.
 fn is_lock_file(name: &str) -> bool {
-    name.starts_with("pgcopydb.") && (name.ends_with(".pid") || name == "pgcopydb.children")
+    name.starts_with("pgcopydb.") && (name.ends_with(".pid") || name.ends_with(".children"))
 }
 
 /// The refusal to remove anything from a directory that holds foreign files.
