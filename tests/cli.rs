@@ -441,17 +441,17 @@ fn hangups_are_ignored_and_the_second_interrupt_ends_the_run() {
     // An end that accepts connections and never says anything keeps the program waiting.
     let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let port = listener.local_addr().expect("an address").port();
-    let end = format!("host=127.0.0.1 port={port} user=u dbname=d connect_timeout=600");
+    let end = format!("host=127.0.0.1 port={port} user=u dbname=d connect_timeout=60");
     let folder = tempfile::tempdir().expect("a folder");
     let directory = folder.path().to_str().expect("UTF-8");
-    let arguments = ["clone", "--source", &end, "--target", &end, "--dir", directory];
+    let arguments = ["clone", "--source", &end, "--target", &end, "--dir", directory, "-d"];
     let mut child = program(&arguments).stderr(Stdio::piped()).spawn().expect("the program starts");
     let mut lines = BufReader::new(child.stderr.take().expect("piped")).lines();
     let mut wait_for = |text: &str| {
         let found = lines.by_ref().any(|line| line.expect("UTF-8").contains(text));
         assert!(found, "the program ended without saying \"{text}\"");
     };
-    wait_for("[TARGET] ");
+    wait_for("listening to signals");
     for (signal, said) in [
         ("HUP", "ignored a signal, the run goes on signal=SIGHUP"),
         ("INT", "stopping: no new work starts"),

@@ -35,7 +35,7 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let summary_path = config.directory.join(SUMMARY_FILE);
-    let outcome = Program::runtime()?.block_on(clone(config, program));
+    let outcome = Program::block_on(clone(config, program))?;
     let CloneOutcome { summary, plan_text } = outcome.map_err(explain_stop)?;
     if let Some(text) = plan_text {
         report::print(&text)?;
@@ -53,6 +53,7 @@ async fn clone(config: CloneConfig, program: &Program) -> Result<CloneOutcome> {
     let (events, receiver) = mpsc::channel(EVENT_CHANNEL_LENGTH);
     let stop = StopSignal::new();
     let watcher = tokio::spawn(Signals::install()?.watch(stop.clone(), events.downgrade()));
+    tracing::debug!("listening to signals");
     let terminal = Arc::clone(&program.terminal);
     let mut display = tokio::spawn(report::run(receiver, program.display(), terminal));
     let outcome = Box::pin(clone::run(config, events, stop)).await;
@@ -73,8 +74,9 @@ fn explain_stop(error: Error) -> Error {
     }
 }
 
-/// Prints the end-of-run tables and writes `summary.json`.
+/// Logs the findings, prints the end-of-run tables, writes `summary.json`.
 fn show_summary(summary: &RunSummary, path: &std::path::Path) -> Result<()> {
+    report::findings::log(&summary.findings);
     report::print(&summary_text::render(summary))?;
     workdir::replace_file(path, summary_json::render(summary)?.as_bytes())
 }

@@ -40,7 +40,10 @@ use crate::report;
 /// Runs the program with this process's command line and environment.
 pub fn main() -> ExitCode {
     let arguments: Vec<OsString> = std::env::args_os().collect();
-    run(&arguments, ProcessEnvironment::collect()).into()
+    // The panic itself is already logged; scripts rely on the exit code of failures.
+    std::panic::catch_unwind(|| run(&arguments, ProcessEnvironment::collect()))
+        .unwrap_or(Exit::Failure)
+        .into()
 }
 
 /// Runs the program.

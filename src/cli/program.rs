@@ -1,6 +1,7 @@
 //! What every command that does work has: environment, terminal, logging, a runtime.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::runtime::Runtime;
 
@@ -16,6 +17,9 @@ use crate::report::{self, Display, Terminal};
 
 /// Fewest worker threads: one may be busy in a long computation while the other serves sockets.
 const WORKER_THREADS_MIN: usize = 2;
+
+/// Longest wait for blocking work (a name look-up that hangs, for example) once a command is over.
+const RUNTIME_END_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// The running program.
 #[derive(Debug)]
@@ -44,6 +48,7 @@ impl Program {
         let settings = LogSettings::resolve(Severity::threshold(common), &environment)?;
         let display = choose_display(&settings, &terminal);
         logging::start(settings, Arc::clone(&terminal))?;
+        log_panics();
         let program = environment.program();
         tracing::info!("running pgcopydb {VERSION} from \"{}\"", program.display());
         Ok(Self { environment, json, terminal, display })
@@ -54,15 +59,40 @@ impl Program {
         self.display
     }
 
-    /// Creates the runtime that carries a command.
-    pub(super) fn runtime() -> Result<Runtime> {
-        let cores = std::thread::available_parallelism().map_or(1, usize::from);
-        tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(cores.max(WORKER_THREADS_MIN))
-            .enable_all()
-            .build()
-            .map_err(|error| Error::internal(format!("could not start the runtime: {error}")))
+    /// Runs a command on a runtime of its own.
+    ///
+    /// # Errors
+    /// `Internal` when the system gives no threads.
+    pub(super) fn block_on<F: Future>(command: F) -> Result<F::Output> {
+        let runtime = start_runtime()?;
+        let output = runtime.block_on(command);
+        runtime.shutdown_timeout(RUNTIME_END_WAIT_MAX);
+        Ok(output)
     }
+}
+
+/// Creates the runtime that carries a command.
+fn start_runtime() -> Result<Runtime> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(cores.max(WORKER_THREADS_MIN))
+        .enable_all()
+        .build()
+        .map_err(|error| Error::internal(format!("could not start the runtime: {error}")))
+}
+
+/// Logs panics like everything else, so that they neither tear the display nor miss the log file.
+fn log_panics() {
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        let payload = panic.payload();
+        let text = payload
+            .downcast_ref::<&str>()
+            .copied()
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        tracing::error!(place, "internal error, please report it: panic: {text}");
+    }));
 }
 
 /// A live display is for a person who watches and did not ask for silence; JSON lines are for
@@ -89,7 +119,7 @@ pub(super) fn show_error(error: &Error) {
 pub(super) fn ping(args: &PingArgs, program: &Program) -> Result<Exit> {
     let Connections { source, target } =
         settings::resolve_connections(&args.connections, &program.environment)?;
-    let failures = Program::runtime()?.block_on(command::ping::run(&source, &target));
+    let failures = Program::block_on(command::ping::run(&source, &target))?;
     for failure in &failures {
         show_error(failure);
     }

@@ -79,7 +79,8 @@ impl Lines {
             }
             Event::JobFailed { message, .. } => {
                 let job = ended.map(|ended| ended.label.to_string()).unwrap_or_default();
-                tracing::error!(error = %message, job, "a job failed");
+                // At ERROR it is said where it is handled: another pass may mend it.
+                tracing::warn!(error = %message, job, "a job failed");
             }
             // Said by whoever asked to stop, or by the command.
             Event::Stopping(text) => tracing::debug!("stopping: {text}"),

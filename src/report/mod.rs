@@ -5,6 +5,7 @@
 
 mod bars;
 pub mod error;
+pub mod findings;
 mod lines;
 mod progress;
 mod reporter;

@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::findings::severity_name;
 use super::step;
-use super::summary_text::{severity_name, timing};
+use super::summary_text::timing;
 use crate::base::error::{Error, Result};
 use crate::base::summary::{BuiltObject, Finding, RunSummary, Step, TableSummary};
 use crate::base::units::{BitRate, ByteSize, ShortDuration};

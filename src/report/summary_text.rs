@@ -1,11 +1,11 @@
-//! The end-of-run tables and the list of findings, for standard output.
+//! The end-of-run tables, for standard output.
 
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use super::step;
 use super::table::{self, Column};
-use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming, TableSummary};
+use super::{findings, step};
+use crate::base::summary::{RunSummary, Step, StepTiming, TableSummary};
 use crate::base::units::{ByteSize, ShortDuration};
 
 /// Columns of the table of tables.
@@ -24,7 +24,7 @@ const TABLE_COLUMNS: [Column; 8] = [
 
 /// Everything that is printed at the end of a run.
 pub fn render(summary: &RunSummary) -> String {
-    let parts = [tables(&summary.tables), steps(summary), findings(&summary.findings)];
+    let parts = [tables(&summary.tables), steps(summary), findings::text(&summary.findings)];
     let shown: Vec<String> = parts.into_iter().filter(|part| !part.is_empty()).collect();
     shown.join("\n")
 }
@@ -101,39 +101,6 @@ fn push_step(text: &mut String, cells: [&str; 5]) {
 fn push_rule(text: &mut String) {
     let [step, narrow, wide] = [50, 10, 12].map(|width| "-".repeat(width));
     push_step(text, [&step, &narrow, &narrow, &narrow, &wide]);
-}
-
-/// What was left out or degraded, worst first; empty when there is nothing.
-fn findings(findings: &[Finding]) -> String {
-    if findings.is_empty() {
-        return String::new();
-    }
-    let count = |severity| findings.iter().filter(|found| found.severity == severity).count();
-    let mut text = format!(
-        "Findings: {} errors, {} warnings, {} notices\n",
-        count(Severity::Error),
-        count(Severity::Warning),
-        count(Severity::Notice)
-    );
-    let mut sorted: Vec<&Finding> = findings.iter().collect();
-    sorted.sort_by(|a, b| b.severity.cmp(&a.severity).then_with(|| a.object.cmp(&b.object)));
-    for finding in sorted {
-        let severity = severity_name(finding.severity);
-        let _ = writeln!(text, "  {severity:8} {}: {}", finding.object, finding.reason);
-        if let Some(hint) = &finding.hint {
-            let _ = writeln!(text, "  {:8} hint: {hint}", "");
-        }
-    }
-    text
-}
-
-/// A finding's severity in words.
-pub(super) fn severity_name(severity: Severity) -> &'static str {
-    match severity {
-        Severity::Notice => "notice",
-        Severity::Warning => "warning",
-        Severity::Error => "error",
-    }
 }
 
 #[cfg(test)]
@@ -214,22 +181,5 @@ mod tests {
             )
         );
         assert!(lines[14].trim_start().starts_with("Total Wall Clock Duration"));
-    }
-
-    // trap X-29
-    #[test]
-    fn findings_are_listed_worst_first_with_their_hints() {
-        let finding = |severity, object: &str| Finding {
-            severity,
-            object: object.into(),
-            reason: "left out".into(),
-            hint: (severity == Severity::Error).then(|| "Fix it.".into()),
-        };
-        let list = [finding(Severity::Notice, "b"), finding(Severity::Error, "c")];
-        assert_eq!(
-            findings(&list),
-            "Findings: 1 errors, 0 warnings, 1 notices\n  error    c: left out\n           \
-             hint: Fix it.\n  notice   b: left out\n"
-        );
     }
 }
