@@ -1,7 +1,7 @@
 //! What the source's own dependency catalog adds to a selection: views, functions, types, triggers and
 //! whatever else cannot be without what is left out.
 
-use super::selection::{Dropped, Selection};
+use super::selection::{Conflict, Dropped, Selection};
 use crate::catalog::model::{Oid, SourceCatalog};
 
 /// `pg_class`.
@@ -36,6 +36,8 @@ pub struct Dependent {
     pub by_itself: bool,
     /// It is a table that needs what is left out: nothing can be left out of it.
     pub conflict: bool,
+    /// For a conflict: the schema of what it needs.
+    pub needed_schema: Option<String>,
 }
 
 impl Selection {
@@ -69,8 +71,11 @@ impl Selection {
             let object = dependent.description;
             if dependent.conflict {
                 if self.keeps_table(dependent.oid) {
-                    let reason = format!("it needs {}, which is left out", dependent.because);
-                    self.conflicts.push(Dropped { object, reason });
+                    self.conflicts.push(Conflict {
+                        table: object,
+                        needed: dependent.because,
+                        needed_schema: dependent.needed_schema,
+                    });
                 }
                 continue;
             }
@@ -99,7 +104,7 @@ impl Selection {
 
     /// Tables that are kept although they need what is left out: restoring them fails unless the target
     /// has it.
-    pub fn conflicts(&self) -> &[Dropped] {
+    pub fn conflicts(&self) -> &[Conflict] {
         &self.conflicts
     }
 }
@@ -135,7 +140,15 @@ mod tests {
 
     fn dependent(catalog: Oid, oid: Oid, description: &str, because: &str) -> Dependent {
         let (description, because) = (description.to_owned(), because.to_owned());
-        Dependent { catalog, oid, description, because, by_itself: true, conflict: false }
+        Dependent {
+            catalog,
+            oid,
+            description,
+            because,
+            by_itself: true,
+            conflict: false,
+            needed_schema: None,
+        }
     }
 
     #[test]
@@ -175,12 +188,19 @@ mod tests {
     #[test]
     fn kept_table_that_needs_what_goes_is_a_conflict() {
         let mut selection = selection("[exclude-table]\na.t\n");
-        let conflict =
-            |oid, name| Dependent { conflict: true, ..dependent(1259, oid, name, "type x.mood") };
+        let conflict = |oid, name| Dependent {
+            conflict: true,
+            needed_schema: Some("x".into()),
+            ..dependent(1259, oid, name, "type x.mood")
+        };
         let rows = vec![conflict(10, "table a.t"), conflict(12, "table a.kept")];
         selection.add_dependents(&catalog(), rows);
-        let conflicts: Vec<_> = selection.conflicts().iter().map(|one| &one.object).collect();
-        assert_eq!(conflicts, ["table a.kept"]);
+        let expected = Conflict {
+            table: "table a.kept".into(),
+            needed: "type x.mood".into(),
+            needed_schema: Some("x".into()),
+        };
+        assert_eq!(selection.conflicts(), [expected]);
         assert!(selection.keeps_table(12));
     }
 }

@@ -33,4 +33,4 @@ pub use query::{MatchedOids, PatternQuery};
 pub use rule::{FilterSet, Matcher, Rule, RuleId};
 pub use section::Section;
 pub use select::select;
-pub use selection::{Dropped, Selection};
+pub use selection::{Conflict, Dropped, Selection};

@@ -30,7 +30,7 @@ pub struct Selection {
     /// Objects that are left out and that the catalog model does not hold: catalog and identifier.
     pub(super) others: BTreeSet<(Oid, Oid)>,
     /// Tables that are kept although they need what is left out.
-    pub(super) conflicts: Vec<Dropped>,
+    pub(super) conflicts: Vec<Conflict>,
     /// What is left out and why, in the order of the catalog.
     pub(super) dropped: Vec<Dropped>,
     /// Rules that match nothing, one line each.
@@ -44,6 +44,17 @@ pub struct Dropped {
     pub object: String,
     /// Why: the rule, or the object it depends on.
     pub reason: String,
+}
+
+/// A table that is kept although it needs what is left out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// The table, as people name it.
+    pub table: String,
+    /// What it needs, as people name it.
+    pub needed: String,
+    /// The schema that holds what it needs.
+    pub needed_schema: Option<String>,
 }
 
 impl Selection {

@@ -330,6 +330,7 @@ fn what_else_depends_on_it_is_left_out_of_the_dump() {
         because: "table s.t1".into(),
         by_itself: true,
         conflict,
+        needed_schema: Some("x".into()),
     };
     let rows = vec![
         dependent(PG_CLASS, 2, false),
@@ -338,7 +339,11 @@ fn what_else_depends_on_it_is_left_out_of_the_dump() {
     ];
     selection.add_dependents(&catalog, rows);
     let facts = SplitFacts::default();
-    let plan = build(&catalog, &selection, &target(15), &facts, &options()).unwrap();
+    let build = |target| build(&catalog, &selection, &target, &facts, &options());
+    let error = build(target(15)).unwrap_err().to_string();
+    assert!(error.starts_with("object 3 is kept by the filters and needs table s.t1"), "{error}");
+    // The schema on the target may hold what is needed.
+    let plan = build(TargetFacts { schemas: vec!["x".into()], ..target(15) }).unwrap();
     let excluded = [(1255, 99), (PG_CLASS, 1), (PG_CLASS, 2), (PG_CLASS, 21)];
     assert_eq!(plan.toc_excludes.objects(), excluded);
     assert_eq!(plan.skipped.last().unwrap().severity, Severity::Warning);

@@ -13,6 +13,16 @@ pub enum PlanError {
         /// How many more tables there are.
         others: u64,
     },
+    /// A table that the filters keep needs what they leave out, and the target does not bring it.
+    #[error("{table} is kept by the filters and needs {needed}, which they leave out{}", more(*.others))]
+    NeededLeftOut {
+        /// The first such table.
+        table: String,
+        /// What it needs.
+        needed: String,
+        /// How many more tables there are.
+        others: u64,
+    },
     /// More jobs than identities; only a broken threshold can do that.
     #[error("the plan has {0} jobs, at most {max} are possible", max = u32::MAX)]
     TooManyJobs(u64),
@@ -24,6 +34,9 @@ impl PlanError {
         match self {
             Self::BinaryNotPortable { .. } => {
                 "Use `--copy-format auto`, which takes text for such tables only."
+            }
+            Self::NeededLeftOut { .. } => {
+                "Leave the table out as well, keep what it needs, or create that on the target first."
             }
             Self::TooManyJobs(_) => "Give a larger size to `--split-tables-larger-than`.",
         }

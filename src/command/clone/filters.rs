@@ -75,5 +75,6 @@ fn dependent(row: &Row) -> Result<Dependent> {
         because: row.text(3)?.to_owned(),
         by_itself: row.flag(4)?,
         conflict: row.flag(5)?,
+        needed_schema: row.optional_text(6)?.map(str::to_owned),
     })
 }

@@ -7,7 +7,8 @@
 --
 -- params: catalogs, objects (arrays of equal length: what is left out so far)
 -- columns: catalog, object, description, description of what it depends on,
---          by_itself (it is no mere part of that), conflict
+--          by_itself (it is no mere part of that), conflict,
+--          schema of what it depends on (conflicts only; null for what is in none)
 -- since: 10
 -- docs: https://www.postgresql.org/docs/current/catalog-pg-depend.html
 with recursive gone (classid, objid, via_classid, via_objid, deptype) as (
@@ -72,12 +73,13 @@ with recursive gone (classid, objid, via_classid, via_objid, deptype) as (
 select d.classid, d.objid,
        pg_catalog.pg_describe_object(d.classid, d.objid, 0),
        pg_catalog.pg_describe_object(d.via_classid, d.via_objid, 0),
-       d.by_itself, false
+       d.by_itself, false, null
   from dependent d
 union all
 select 'pg_catalog.pg_class'::pg_catalog.regclass::oid, c.oid,
        pg_catalog.pg_describe_object('pg_catalog.pg_class'::pg_catalog.regclass, c.oid, 0),
        pg_catalog.pg_describe_object(c.refclassid, c.refobjid, 0),
-       true, true
+       true, true,
+       (pg_catalog.pg_identify_object(c.refclassid, c.refobjid, 0)).schema
   from conflict c
  order by 6, 1, 2

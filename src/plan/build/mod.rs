@@ -14,12 +14,13 @@ use super::options::{PlanOptions, SplitFacts};
 use super::{Plan, SequencePlan, Skipped};
 use crate::base::summary::Severity;
 use crate::catalog::model::{Index, Oid, SourceCatalog, Table, TableKind, TargetFacts};
-use crate::filter::Selection;
+use crate::filter::{Conflict, Selection};
 
 /// Makes the plan. Same inputs, same plan.
 ///
 /// # Errors
-/// [`PlanError::BinaryNotPortable`] under `--copy-format binary`; [`PlanError::TooManyJobs`].
+/// [`PlanError::BinaryNotPortable`] under `--copy-format binary`; [`PlanError::NeededLeftOut`] for filters
+/// that contradict the source; [`PlanError::TooManyJobs`].
 pub fn build(
     catalog: &SourceCatalog,
     selection: &Selection,
@@ -36,6 +37,7 @@ pub fn build(
         tables: catalog.tables.iter().map(|table| (table.oid, table)).collect(),
         indexes: catalog.indexes.iter().map(|index| (index.oid, index)).collect(),
     };
+    refuse_conflicts(&input)?;
     let mut draft = Draft::default();
     tables::plan_tables(&input, &mut draft)?;
     foreign_keys::plan_foreign_keys(&input, &mut draft);
@@ -53,16 +55,27 @@ pub fn build(
             severity: Severity::Notice,
         });
     }
-    for conflict in selection.conflicts() {
-        plan.skipped.push(Skipped {
-            object: conflict.object.clone(),
-            reason: conflict.reason.clone(),
-            severity: Severity::Warning,
-        });
-    }
+    plan.skipped.extend(selection.conflicts().iter().map(|conflict| Skipped {
+        object: conflict.table.clone(),
+        reason: format!("it needs {}, which must be on the target already", conflict.needed),
+        severity: Severity::Warning,
+    }));
     let links = Links { large_object_jobs: options.jobs.large_objects, done: &Done::default() };
     plan.jobs = link(&plan, &links)?;
     Ok(plan)
+}
+
+/// Refuses to begin what is going to fail: a table that needs what the filters leave out, unless the
+/// target has a schema that may hold it.
+fn refuse_conflicts(input: &Input<'_>) -> Result<(), PlanError> {
+    let there = |conflict: &Conflict| {
+        let schema = conflict.needed_schema.as_ref();
+        schema.is_some_and(|schema| input.target.schemas.contains(schema))
+    };
+    let mut fatal = input.selection.conflicts().iter().filter(|conflict| !there(conflict));
+    let Some(first) = fatal.next() else { return Ok(()) };
+    let (table, needed) = (first.table.clone(), first.needed.clone());
+    Err(PlanError::NeededLeftOut { table, needed, others: fatal.count() as u64 })
 }
 
 /// What the plan is made from.
