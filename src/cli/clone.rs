@@ -41,7 +41,10 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         report::print(&text)?;
         return Ok(Exit::Success);
     }
-    show_summary(&summary, &summary_path)?;
+    // A run that found everything done has nothing to report, and the report of the run that did it stays.
+    if !summary.steps.is_empty() {
+        show_summary(&summary, &summary_path)?;
+    }
     Ok(Exit::of_summary(&summary))
 }
 

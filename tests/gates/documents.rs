@@ -13,13 +13,14 @@ use pgcopydb::cli::exit::Exit;
 use pgcopydb::cli::{args, reference, variables};
 
 /// Long options of other programs that messages and pages name.
-const FOREIGN_OPTIONS: [&str; 21] = [
+const FOREIGN_OPTIONS: [&str; 22] = [
     // cargo
     "release",
     // pg_config
     "bindir",
     // pg_dump, pg_dumpall, pg_restore
     "clean",
+    "database",
     "dbname",
     "encoding",
     "exclude-schema",

@@ -536,8 +536,8 @@ fn other_snapshot(tables: usize) -> Finding {
     Finding {
         severity: Severity::Warning,
         object: format!("{tables} tables of an earlier snapshot"),
-        reason: "they were copied before the run was interrupted, and the source was written to \
-                 since: they may not agree with tables copied later"
+        reason: "they were copied before the run was interrupted, and the source may have been \
+                 written to since: they may not agree with tables copied later"
             .into(),
         hint: Some("Stop the writers and start over with --restart where that matters.".into()),
     }

@@ -207,7 +207,15 @@ fn explain_source(error: Error, part: Option<&CopyPart>) -> Error {
             Error::stale(Side::Source, format!("the exported snapshot is gone ({text})"))
         }
         (Some("42501"), Some(part)) => {
-            let hint = format!("GRANT SELECT ON {} TO …;", part.table.sql());
+            let by_policy =
+                error.as_server().is_some_and(|server| server.message.contains("row-level"));
+            let hint = if by_policy {
+                "Row-level security hides rows from this role: connect as the table's owner, a \
+                 superuser or a role with BYPASSRLS."
+                    .to_owned()
+            } else {
+                format!("GRANT SELECT ON {} to the role of the source's string.", part.table.sql())
+            };
             error.hint(hint)
         }
         _ => error,
