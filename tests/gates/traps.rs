@@ -1,6 +1,6 @@
 //! Gate: what `docs/traps.md` says is tested has a test, and tests name traps that exist.
 //!
-//! A row of that page is `| id | … |`; it claims a test when one of its cells is `tested`, or begins
+//! Every test that the page names as `path::name` must exist. A row of that page is `| id | … |`; it claims a test when one of its cells is `tested`, or begins
 //! with that word. A test names its traps in a line `// trap V-1` (or `// trap V-1, V-2: why`)
 //! directly above its attribute, or above the assertion that is about it.
 
@@ -24,6 +24,10 @@ fn tests_and_the_page_of_traps_agree() {
         for line in read(&page).lines() {
             let cells: Vec<&str> = line.split('|').map(str::trim).collect();
             let Some(id) = cells.get(1).filter(|id| is_trap(id)) else { continue };
+            for test in cells.iter().flat_map(|cell| named_tests(cell)) {
+                violations
+                    .extend(missing_test(test).map(|why| format!("docs/traps.md: {id}: {why}")));
+            }
             let claims =
                 cells.iter().skip(2).any(|cell| *cell == "tested" || cell.starts_with("tested "));
             if claims && !named.contains(*id) {
@@ -35,6 +39,23 @@ fn tests_and_the_page_of_traps_agree() {
         "a page that claims tests which do not exist lets a known trap come back unnoticed",
         &violations,
     );
+}
+
+/// Tests that a cell names: words in backquotes of the form `path::name`.
+fn named_tests(cell: &str) -> impl Iterator<Item = (&str, &str)> {
+    cell.split('`').filter_map(|word| word.split_once(".rs::"))
+}
+
+/// Why a named test does not exist.
+fn missing_test((stem, name): (&str, &str)) -> Option<String> {
+    let path = root().join(format!("{stem}.rs"));
+    if !path.is_file() {
+        return Some(format!("there is no file {stem}.rs"));
+    }
+    let text = read(&path);
+    let name = name.rsplit("::").next().unwrap_or(name);
+    let exists = text.contains(&format!("fn {name}("));
+    (!exists).then(|| format!("{stem}.rs has no test {name}"))
 }
 
 /// Traps named by tests, and lines that name them wrongly.
