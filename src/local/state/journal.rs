@@ -224,19 +224,31 @@ fn write_entry(connection: &Connection, entry: &Entry) -> rusqlite::Result<()> {
             &format!("update summary set error = ?5 where {KEY}"),
             params![job.table_oid, job.part_index, job.index_oid, job.constraint_oid, &**message],
         ),
-        Entry::Timing { label, started, elapsed, count, bytes } => run(
-            "insert or replace into timings(label, start_time_epoch, done_time_epoch, duration, \
-             duration_pretty, count, bytes, bytes_pretty) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
-            params![
-                &**label,
-                epoch_seconds(*started),
-                epoch_seconds(*started + *elapsed),
-                milliseconds(*elapsed),
-                crate::base::units::ShortDuration(*elapsed).to_string(),
-                integer(*count),
-                integer(*bytes),
-                crate::base::units::ByteSize(*bytes).to_string(),
-            ],
-        ),
+        Entry::Timing { label, started, elapsed, count, bytes } => {
+            write_timing(connection, label, *started, *elapsed, (*count, *bytes))
+        }
     }
+}
+
+/// Writes the time of a step, its objects and its bytes.
+fn write_timing(
+    connection: &Connection,
+    label: &str,
+    started: SystemTime,
+    elapsed: Duration,
+    (count, bytes): (u64, u64),
+) -> rusqlite::Result<()> {
+    let sql = "insert or replace into timings(label, start_time_epoch, done_time_epoch, duration, \
+               duration_pretty, count, bytes, bytes_pretty) values (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    let written = connection.prepare_cached(sql)?.execute(params![
+        label,
+        epoch_seconds(started),
+        epoch_seconds(started + elapsed),
+        milliseconds(elapsed),
+        crate::base::units::ShortDuration(elapsed).to_string(),
+        integer(count),
+        integer(bytes),
+        crate::base::units::ByteSize(bytes).to_string(),
+    ]);
+    written.map(drop)
 }
