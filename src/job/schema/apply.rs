@@ -87,7 +87,7 @@ pub struct ScriptSource<'a> {
 ///
 /// # Errors
 /// `Child` when `pg_restore` fails. `Ok(Err(_))` when the script is nothing that we can run: then
-/// [`super::restore`] must.
+/// [`super::restore()`] must.
 pub async fn script(
     from: ScriptSource<'_>,
     section: Section,
