@@ -25,19 +25,31 @@ pub async fn end_orphans(children: &ChildrenLock) -> Result<()> {
         return children.forget_all();
     }
     let remembered = children.remembered()?;
-    let ours: Vec<u32> = remembered.iter().copied().filter(|pid| holds(*pid, children)).collect();
-    tracing::warn!(pids = ?ours, "ending client tools that an earlier, killed run left behind");
-    for (signal, patience) in [("TERM", TERMINATE_TIMEOUT), ("KILL", KILL_TIMEOUT)] {
-        for pid in ours.iter().filter(|pid| holds(**pid, children)) {
-            signal_group(*pid, signal).await;
+    let begin = Instant::now();
+    let mut told: Vec<(u32, Instant)> = Vec::new();
+    // A child that is just being started, or just ending, holds the lock before or after it can be
+    // told by its standard input: it is looked for again each time.
+    while begin.elapsed() < TERMINATE_TIMEOUT + KILL_TIMEOUT {
+        if children.try_take()? {
+            return children.forget_all();
         }
-        let begin = Instant::now();
-        while begin.elapsed() < patience && !ours.is_empty() {
-            if children.try_take()? {
-                return children.forget_all();
+        for pid in remembered.iter().copied().filter(|pid| holds(*pid, children)) {
+            match told.iter().find(|(known, _)| *known == pid) {
+                None => {
+                    tracing::warn!(pid, "ending a client tool that a killed run left behind");
+                    told.push((pid, Instant::now()));
+                    signal_group(pid, "TERM").await;
+                }
+                Some((_, since)) if since.elapsed() > TERMINATE_TIMEOUT => {
+                    signal_group(pid, "KILL").await;
+                }
+                Some(_) => {}
             }
-            tokio::time::sleep(POLL_INTERVAL).await;
         }
+        if told.is_empty() && begin.elapsed() > KILL_TIMEOUT {
+            break;
+        }
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     let pids: Vec<String> = remembered.iter().map(ToString::to_string).collect();
     Err(Error::state(format!(
@@ -90,6 +102,24 @@ mod tests {
         end_orphans(work.children()).await.unwrap();
         assert!(!child.wait().unwrap().success());
         assert!(work.children().remembered().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_cannot_be_told_is_waited_for() {
+        let directory = tempfile::tempdir().unwrap();
+        let work = WorkDir::open(directory.path(), Service::Main).unwrap();
+        assert!(work.children().try_take().unwrap());
+        // Holds the lock for a moment without being remembered, as a child between fork and exec.
+        let mut child = Command::new("sleep")
+            .arg("0.3")
+            .stdin(work.children().handle().unwrap())
+            .spawn()
+            .unwrap();
+        drop(work);
+        let work = WorkDir::open(directory.path(), Service::Main).unwrap();
+        assert!(!work.children().try_take().unwrap());
+        end_orphans(work.children()).await.unwrap();
+        assert!(child.wait().unwrap().success());
     }
 
     #[tokio::test]
