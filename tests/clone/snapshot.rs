@@ -166,17 +166,24 @@ fn a_table_dropped_during_the_run_is_reported_and_the_rest_arrives() {
     let pair = Pair::with(
         "dropped",
         "create table gone (id int); insert into gone values (1);
-         create table stays (id int primary key); insert into stays values (1), (2)",
+         create table stays (id int primary key, x text);
+         insert into stays select g, repeat('x', 500) from generate_series(1, 10000) g",
     );
-    let (holder, id) = exported(&pair);
-    // pg_dump cannot dump a table that is gone, so the schema is dumped first by a run that stops.
-    let locked = pair.source.session().unwrap();
-    drop(locked);
-    let first = pair.program().args(["--snapshot", &id, "--dry-run"]).run().unwrap();
-    assert!(first.status.success(), "{}", first.stderr);
-    drop(holder);
+    // One worker takes the large table first, and the proxy keeps it busy for seconds.
+    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
+    proxy.rate(Direction::ToClient, Some(2_000_000));
+    let source = proxy.uri(pair.source.name());
+    let running =
+        pair.program_between(&source, &pair.target.uri()).args(["--jobs", "1"]).spawn().unwrap();
+    testbed::process::wait_until("the restored schema", Duration::from_secs(60), || {
+        Ok(pair.target_value("select to_regclass('public.gone') is not null") == "t")
+    })
+    .unwrap();
     pair.source.psql("drop table gone").unwrap();
-    pair.clone(&[]);
+    proxy.rate(Direction::ToClient, None);
+    let output = running.wait(Duration::from_secs(120)).unwrap().success().unwrap();
+    assert!(output.stderr.contains("dropped on the source"), "{}", output.stderr);
+    pair.target.psql("drop table gone").unwrap();
     pair.assert_same();
 }
 
