@@ -68,16 +68,13 @@ fn continue_to_the_end(pair: &Pair, proxy: &Proxy) {
 
 // trap X-1, S-14
 #[test]
-fn a_killed_run_is_continued_and_finished_parts_stay() {
+fn a_killed_run_is_continued_to_an_identical_end() {
     let pair = Pair::with("killed", DATABASE);
     let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
     let running = half_way(&pair, &proxy);
     running.signal(Signal::Kill).unwrap();
     running.wait(DEADLINE).unwrap();
-    let before = "select string_agg(relation || '/' || part_index || ' ' || xmin, ',' order by 1)
-                  from pgcopydb.part";
     let marks = pair.target_value("select count(*) from pgcopydb.part");
-    let _ = pair.target_value(before);
     assert_ne!(marks, "0");
     continue_to_the_end(&pair, &proxy);
 }
