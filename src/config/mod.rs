@@ -2,8 +2,10 @@
 //! No clap, no environment, no default hidden elsewhere.
 
 pub mod clone;
+pub mod follow;
 
 pub use clone::{
     ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
     SplitThreshold,
 };
+pub use follow::{FollowConfig, Plugin};

@@ -1,0 +1,67 @@
+//! Settings of `follow`, `clone --follow`, `snapshot --follow` and the `stream` commands.
+
+use std::path::PathBuf;
+
+use proto::lsn::Lsn;
+
+use crate::connect::conninfo::ConnInfo;
+
+/// Everything change data capture needs to know.
+#[derive(Debug, Clone)]
+pub struct FollowConfig {
+    /// The source.
+    pub source: ConnInfo,
+    /// The target.
+    pub target: ConnInfo,
+    /// Work directory.
+    pub directory: PathBuf,
+    /// Output plugin of the slot.
+    pub plugin: Plugin,
+    /// Name of the replication slot on the source. Default `pgcopydb`.
+    pub slot_name: String,
+    /// Publication to use; `None` makes and drops one of our own, named like the slot (K16).
+    pub publication: Option<String>,
+    /// Name of the replication origin on the target. Default `pgcopydb`.
+    pub origin: String,
+    /// Where to stop, inclusive (K18).
+    pub endpos: Option<Lsn>,
+    /// Create the slot and the origin when they do not exist.
+    pub create_slot: bool,
+    /// `numeric-data-types-as-string` of wal2json.
+    pub wal2json_numeric_as_string: bool,
+    /// Apply updates that change nothing (they fire ALWAYS triggers).
+    pub replay_no_op_updates: bool,
+    /// Filter file.
+    pub filters: Option<PathBuf>,
+    /// Most bytes of received changes on disk before receiving waits for apply; a power of safety,
+    /// not of tuning. `None`: no limit but a tenth of the disk kept free.
+    pub disk_bytes_max: Option<u64>,
+    /// Bytes per segment file.
+    pub segment_bytes: u64,
+    /// Go on when an UPDATE or DELETE does not touch exactly one row (K15), counting and naming them.
+    pub ignore_missing_rows: bool,
+}
+
+/// Logical decoding output plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Plugin {
+    /// Built into the server from version 10.
+    #[default]
+    Pgoutput,
+    /// An extension of many managed servers.
+    Wal2json,
+    /// The server's example plugin.
+    TestDecoding,
+}
+
+impl Plugin {
+    /// The name that the server knows it by.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Pgoutput => "pgoutput",
+            Self::Wal2json => "wal2json",
+            Self::TestDecoding => "test_decoding",
+        }
+    }
+}
