@@ -5,6 +5,7 @@ pub mod error;
 pub mod event;
 pub mod ident;
 pub mod ini;
+pub mod listing;
 pub mod log;
 pub mod stop;
 pub mod summary;

@@ -15,11 +15,13 @@ mod clone;
 mod connection;
 pub mod environment;
 pub mod exit;
+mod list;
 pub mod logging;
 mod program;
 pub mod reference;
 pub mod settings;
 pub mod signals;
+mod snapshot;
 pub mod usage;
 pub mod variables;
 pub mod version;
@@ -80,6 +82,14 @@ fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> 
             None => return answer(Reply::Wrong(usage::expected_command(&["copy"], root))),
             Some(CopyCommand::Db(args)) => start(&[&group.common, &args.common])
                 .and_then(|program| clone::run(&args, &program)),
+        },
+        Some(Command::Snapshot(args)) => {
+            start(&[&args.common]).and_then(|program| snapshot::run(&args, &program))
+        }
+        Some(Command::List(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["list"], root))),
+            Some(command) => start(&[&group.common, &command.args().common])
+                .and_then(|program| list::run(&command, &program)),
         },
         Some(Command::Ping(args)) => {
             start(&[&args.common]).and_then(|program| program::ping(&args, &program))

@@ -4,19 +4,29 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::runtime::Runtime;
+use tokio::sync::mpsc;
 
 use super::args::{CommonArgs, PingArgs};
 use super::environment::ProcessEnvironment;
 use super::exit::Exit;
 use super::logging::{self, LogSettings, Severity};
 use super::settings::{self, Connections};
+use super::signals::Signals;
 use super::version::VERSION;
 use crate::base::error::{Error, Result};
+use crate::base::event::{EVENT_CHANNEL_LENGTH, EventSender};
+use crate::base::stop::StopSignal;
 use crate::command;
 use crate::report::{self, Display, Terminal};
 
 /// Fewest worker threads: one may be busy in a long computation while the other serves sockets.
 const WORKER_THREADS_MIN: usize = 2;
+
+/// Longest wait for the display to show the last events once the command has returned.
+///
+/// The channel closes when the command drops its senders; only a task that outlives the command
+/// could keep it open, and the summary must not wait for one.
+const DISPLAY_END_WAIT_MAX: Duration = Duration::from_secs(1);
 
 /// Longest wait for blocking work (a name look-up that hangs, for example) once a command is over.
 const RUNTIME_END_WAIT_MAX: Duration = Duration::from_secs(1);
@@ -54,9 +64,28 @@ impl Program {
         Ok(Self { environment, json, terminal, display })
     }
 
-    /// How progress is shown.
-    pub(super) fn display(&self) -> Display {
-        self.display
+    /// Runs a command beside its display and its signals; to be called inside [`Self::block_on`].
+    ///
+    /// # Errors
+    /// `Internal` when signal handlers cannot be installed.
+    pub(super) async fn beside_display<T>(
+        &self,
+        command: impl AsyncFnOnce(EventSender, StopSignal) -> T,
+    ) -> Result<T> {
+        let (events, receiver) = mpsc::channel(EVENT_CHANNEL_LENGTH);
+        let stop = StopSignal::new();
+        let watcher = tokio::spawn(Signals::install()?.watch(stop.clone(), events.downgrade()));
+        tracing::debug!("listening to signals");
+        let terminal = Arc::clone(&self.terminal);
+        let mut display = tokio::spawn(report::run(receiver, self.display, terminal));
+        let outcome = Box::pin(command(events, stop)).await;
+        watcher.abort();
+        if tokio::time::timeout(DISPLAY_END_WAIT_MAX, &mut display).await.is_err() {
+            // The display takes itself off the terminal when its task is dropped; wait for that.
+            display.abort();
+            let _ = display.await;
+        }
+        Ok(outcome)
     }
 
     /// Runs a command on a runtime of its own.

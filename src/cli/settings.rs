@@ -4,10 +4,13 @@
 //! even when the option is given. Every setting remembers where it came from, for
 //! `--show-settings`.
 
+mod list;
+mod snapshot;
+
 use std::fmt::Display;
 use std::path::PathBuf;
 
-use super::args::{CloneArgs, ConnectionArgs, CopyFormatArg};
+use super::args::{CloneArgs, ConnectionArgs, CopyFormatArg, SourceArgs};
 use super::connection::parse_connection;
 use super::environment::ProcessEnvironment;
 use super::variables;
@@ -18,6 +21,9 @@ use crate::config::{
     SplitThreshold,
 };
 use crate::connect::conninfo::ConnInfo;
+
+pub use list::{ResolvedList, resolve_list};
+pub use snapshot::resolve_snapshot;
 
 /// Workers per kind unless said otherwise.
 const JOBS_DEFAULT: &str = "4";
@@ -82,7 +88,7 @@ pub fn resolve_clone(
     root_json: bool,
     environment: &ProcessEnvironment,
 ) -> Result<ResolvedClone> {
-    let mut resolver = Resolver { environment, shown: Vec::new() };
+    let mut resolver = Resolver::new(environment);
     let connections = resolver.connections(&args.connections)?;
     let directory = resolver.directory(args.run.dir.as_ref());
     let resume = resolver.resume(args.run.resume, args.run.restart)?;
@@ -94,7 +100,13 @@ pub fn resolve_clone(
     }
     let fail_fast = resolver.flag("fail-fast", args.run.fail_fast)?;
     let jobs = resolver.jobs(args)?;
-    let split = resolver.split(args)?;
+    let concurrency = &args.concurrency;
+    let split = resolver.split(
+        concurrency.split_tables_larger_than,
+        concurrency.split_max_parts,
+        concurrency.skip_split_by_ctid,
+        concurrency.estimate_table_sizes,
+    )?;
     let copy_format = resolver.copy_format(args)?;
     let filters = resolver.filters(args.selection.filters.as_ref())?;
     let roles = resolver.flag("roles", args.selection.roles)?;
@@ -140,7 +152,7 @@ pub fn resolve_connections(
     args: &ConnectionArgs,
     environment: &ProcessEnvironment,
 ) -> Result<Connections> {
-    Resolver { environment, shown: Vec::new() }.connections(args)
+    Resolver::new(environment).connections(args)
 }
 
 /// Applies precedence and writes down what it decided.
@@ -149,7 +161,12 @@ struct Resolver<'a> {
     shown: Vec<ShownSetting>,
 }
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
+    /// A resolver that has decided nothing yet.
+    fn new(environment: &'a ProcessEnvironment) -> Self {
+        Self { environment, shown: Vec::new() }
+    }
+
     /// A setting without a default.
     fn optional<T: Display>(
         &mut self,
@@ -236,6 +253,14 @@ impl Resolver<'_> {
         }
     }
 
+    /// The source alone, which must be given.
+    fn source(&mut self, args: &SourceArgs) -> Result<ConnInfo> {
+        self.connection("source", args.source.as_ref())?.ok_or_else(|| {
+            Error::config("option --source is mandatory and missing")
+                .hint("Give the option or set PGCOPYDB_SOURCE_PGURI.")
+        })
+    }
+
     /// One connection, if it is given. The text itself is never part of a message.
     fn connection(
         &mut self,
@@ -307,11 +332,16 @@ impl Resolver<'_> {
     }
 
     /// How tables are split.
-    fn split(&mut self, args: &CloneArgs) -> Result<Split> {
+    fn split(
+        &mut self,
+        larger_than: Option<ByteSize>,
+        parts_max: Option<u32>,
+        skip_ctid: bool,
+        estimate_sizes: bool,
+    ) -> Result<Split> {
         const THRESHOLD: &str = "split-tables-larger-than";
-        let given = &args.concurrency;
         let (size, origin): (Option<ByteSize>, _) =
-            self.pick(THRESHOLD, given.split_tables_larger_than, str::parse)?;
+            self.pick(THRESHOLD, larger_than, str::parse)?;
         let (threshold, text) = match size {
             None => (SplitThreshold::Auto, "auto".to_owned()),
             Some(ByteSize(0)) => (SplitThreshold::Never, "0".to_owned()),
@@ -320,9 +350,9 @@ impl Resolver<'_> {
         self.show(THRESHOLD, text, origin);
         Ok(Split {
             threshold,
-            parts_max: self.optional("split-max-parts", given.split_max_parts, parse_positive)?,
-            skip_ctid: self.flag("skip-split-by-ctid", given.skip_split_by_ctid)?,
-            estimate_sizes: self.flag("estimate-table-sizes", given.estimate_table_sizes)?,
+            parts_max: self.optional("split-max-parts", parts_max, parse_positive)?,
+            skip_ctid: self.flag("skip-split-by-ctid", skip_ctid)?,
+            estimate_sizes: self.flag("estimate-table-sizes", estimate_sizes)?,
         })
     }
 

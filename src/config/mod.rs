@@ -3,9 +3,13 @@
 
 pub mod clone;
 pub mod follow;
+pub mod list;
+pub mod snapshot;
 
 pub use clone::{
     ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
     SplitThreshold,
 };
 pub use follow::{FollowConfig, Plugin};
+pub use list::{List, ListConfig};
+pub use snapshot::SnapshotConfig;

@@ -18,17 +18,19 @@ pub struct Column {
     pub name: &'static str,
     /// Side of headings and cells.
     pub align: Align,
+    /// Fewest columns of text that it takes.
+    pub width_min: usize,
 }
 
 impl Column {
     /// A left-aligned column.
     pub const fn left(name: &'static str) -> Self {
-        Self { name, align: Align::Left }
+        Self { name, align: Align::Left, width_min: 0 }
     }
 
     /// A right-aligned column.
     pub const fn right(name: &'static str) -> Self {
-        Self { name, align: Align::Right }
+        Self { name, align: Align::Right, width_min: 0 }
     }
 }
 
@@ -46,7 +48,7 @@ pub fn render(columns: &[Column], rows: &[Vec<String>]) -> String {
         .enumerate()
         .map(|(index, column)| {
             let cells = rows.iter().filter_map(|row| row.get(index)).map(|cell| width(cell));
-            cells.chain([width(column.name)]).max().unwrap_or_default()
+            cells.chain([width(column.name), column.width_min]).max().unwrap_or_default()
         })
         .collect();
     let mut text = String::new();

@@ -1,5 +1,7 @@
 //! Options that several commands share.
 
+use std::path::PathBuf;
+
 use clap::{ArgAction, Args};
 
 /// Options that every command accepts, in front of the command word and after it.
@@ -24,6 +26,24 @@ pub struct CommonArgs {
     /// Print this usage and exit
     #[arg(short, long, action = ArgAction::HelpShort)]
     pub help: Option<bool>,
+}
+
+/// The source alone.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Connections")]
+pub struct SourceArgs {
+    /// Source database, as a URI or as keyword=value pairs
+    #[arg(short = 'S', long, value_name = "URI")]
+    pub source: Option<String>,
+}
+
+/// Where state lives.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Run")]
+pub struct DirectoryArgs {
+    /// Work directory [default: $TMPDIR/pgcopydb, or /tmp/pgcopydb]
+    #[arg(short = 'D', long, value_name = "PATH")]
+    pub dir: Option<PathBuf>,
 }
 
 /// The two ends.

@@ -7,13 +7,17 @@
 
 mod clone;
 mod common;
+mod list;
 mod ping;
+mod snapshot;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use clone::{CloneArgs, CopyFormatArg};
-pub use common::{CommonArgs, ConnectionArgs};
+pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
+pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
+pub use snapshot::SnapshotArgs;
 
 use super::variables;
 
@@ -54,8 +58,13 @@ pub enum Command {
     /// Clone an entire database from source to target (same as clone)
     #[command(override_usage = "pgcopydb fork --source URI --target URI [options]")]
     Fork(Box<CloneArgs>),
+    /// Export a snapshot of the source and hold it open for other commands
+    #[command(override_usage = "pgcopydb snapshot --source URI [options]")]
+    Snapshot(SnapshotArgs),
     /// Copy database objects
     Copy(CopyGroup),
+    /// List what the source has, what is migrated, and how far a run is
+    List(ListGroup),
     /// Connect to both databases and say so
     #[command(override_usage = "pgcopydb ping --source URI --target URI [options]")]
     Ping(PingArgs),

@@ -1,14 +1,15 @@
 //! The filter file: read before anything else, evaluated by the source server under the snapshot.
 
+use std::path::Path;
+
 use crate::base::error::{Error, Result};
 use crate::catalog::model::SourceCatalog;
-use crate::config::CloneConfig;
 use crate::connect::client::{Row, Session};
 use crate::filter::{self, Dependent, FilterSet, MatchedOids, Selection};
 
 /// The rules of a run and their text.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Filters {
+pub(in crate::command) struct Filters {
     /// The file's text, for the run's identity; `None` without `--filters`.
     pub(super) text: Option<String>,
     rules: FilterSet,
@@ -19,12 +20,12 @@ impl Filters {
     ///
     /// # Errors
     /// `File` when it cannot be read, `Config` naming the line when it cannot be parsed.
-    pub(super) fn read(config: &CloneConfig) -> Result<Self> {
-        let Some(path) = &config.filters else { return Ok(Self::default()) };
+    pub(in crate::command) fn read(path: Option<&Path>, skip_extensions: bool) -> Result<Self> {
+        let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
         let rules = filter::parse(&text)?;
         let mut warnings = rules.warnings();
-        if config.skip.extensions {
+        if skip_extensions {
             warnings.extend(rules.check_skip_extensions()?);
         }
         for warning in warnings {
@@ -33,12 +34,17 @@ impl Filters {
         Ok(Self { text: Some(text), rules })
     }
 
+    /// The rules.
+    pub(in crate::command) fn rules(&self) -> &FilterSet {
+        &self.rules
+    }
+
     /// Applies the rules; patterns are evaluated by the source, under its open snapshot.
     ///
     /// # Errors
     /// `Config` for a pattern that the server cannot compile and for names of include sections that
     /// the source does not have.
-    pub(super) async fn select(
+    pub(in crate::command) async fn select(
         &self,
         catalog: &SourceCatalog,
         source: &mut Session,

@@ -13,28 +13,26 @@
 
 mod control;
 mod estimates;
-mod filters;
+pub(super) mod filters;
 mod identity;
-mod pass;
+pub(super) mod pass;
 mod preflight;
 mod properties;
 mod roles;
 mod schema;
-mod snapshot;
+pub(super) mod snapshot;
 mod summary;
 
 use std::time::Instant;
 
-use crate::base::error::{Class, Error, Result, Side};
+use crate::base::error::{Class, Error, Result};
 use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
 use crate::base::summary::RunSummary;
 use crate::catalog::fetch;
+use crate::command::source;
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
-use crate::connect::client::retry::Backoff;
-use crate::connect::client::settings::{self, SessionRole};
-use crate::connect::conninfo::ConnInfo;
 use crate::ledger;
 use crate::local::child::end_orphans;
 use crate::local::state::{Opening, StateHandle};
@@ -69,6 +67,8 @@ pub async fn run(
     events: EventSender,
     stop: StopSignal,
 ) -> Result<CloneOutcome> {
+    let snapshot = snapshot::adopt(&config)?;
+    let config = CloneConfig { snapshot, ..config };
     // Boxed: this future holds the state of every stage.
     let work = Box::pin(clone(&config, &events, &stop));
     tokio::select! {
@@ -85,9 +85,9 @@ async fn clone(
     stop: &StopSignal,
 ) -> Result<CloneOutcome> {
     let started = Instant::now();
-    let filters = Filters::read(config)?;
+    let filters = Filters::read(config.filters.as_deref(), config.skip.extensions)?;
     let (source, target) =
-        tokio::try_join!(connect_source(&config.source), Control::connect(&config.target))?;
+        tokio::try_join!(source::connect(&config.source), Control::connect(&config.target))?;
     if config.dry_run {
         return dry_run(config, &filters, source, target).await;
     }
@@ -113,11 +113,11 @@ async fn clone(
     pass.open_ledger(&mut target).await?;
     let mut next_source = Some(source);
     for number in 1.. {
-        let source = match next_source.take() {
-            Some(source) => source,
-            None => connect_again(&config.source).await?,
+        let session = match next_source.take() {
+            Some(session) => session,
+            None => source::connect_again(&config.source).await?,
         };
-        match Box::pin(pass.run(source, &mut target)).await {
+        match Box::pin(pass.run(session, &mut target)).await {
             Ok(PassEnd::Complete(summary)) => {
                 return Ok(CloneOutcome { summary: *summary, plan_text: None });
             }
@@ -139,24 +139,6 @@ fn may_go_on(error: &Error, number: u32, config: &CloneConfig, stop: &StopSignal
         _ => false,
     };
     mendable && number < PASSES_MAX && !stop.is_stopping() && !config.fail_fast
-}
-
-/// Connects to the source for the first time.
-async fn connect_source(info: &ConnInfo) -> Result<Session> {
-    source_session(info, &mut Backoff::brief()).await
-}
-
-/// Connects to the source after the last session was lost.
-async fn connect_again(info: &ConnInfo) -> Result<Session> {
-    source_session(info, &mut Backoff::new(1)).await
-}
-
-/// Connects to the source and pins the session's settings.
-async fn source_session(info: &ConnInfo, backoff: &mut Backoff) -> Result<Session> {
-    let mut session =
-        Session::connect_patiently(Side::Source, info, "source control", backoff).await?;
-    settings::pin(&mut session, SessionRole::Source).await?;
-    Ok(session)
 }
 
 /// Makes the plan and prints it; changes nothing anywhere.

@@ -19,6 +19,7 @@ use crate::catalog::model::{ConstraintKind, Oid, SourceCatalog, TargetFacts};
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
+use crate::filter::Selection;
 use crate::ledger::{self, ObjectKind, RunRecord, Stage};
 use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
@@ -81,15 +82,29 @@ pub(super) async fn plan(
     preflight::refuse_older_target(catalog.server.version, facts.server.version)?;
     let selection = filters.select(&catalog, source).await?;
     let options = PlanOptions::from(config);
+    let splits = split_facts(&catalog, &selection, &options, source).await?;
+    let plan = plan::build(&catalog, &selection, facts, &splits, &options)?;
+    Ok(Planned { catalog: Arc::new(catalog), plan })
+}
+
+/// Asks the source where to cut the tables that are split by key.
+///
+/// # Errors
+/// Those of the queries.
+pub(in crate::command) async fn split_facts(
+    catalog: &SourceCatalog,
+    selection: &Selection,
+    options: &PlanOptions,
+    source: &mut Session,
+) -> Result<SplitFacts> {
     let mut splits = SplitFacts::default();
-    for split in plan::tables_needing_key_cuts(&catalog, &selection, &options) {
+    for split in plan::tables_needing_key_cuts(catalog, selection, options) {
         let found = catalog.tables.iter().find(|table| table.oid == split.oid);
         let Some(table) = found else { continue };
         let bounds = key_bounds(source, table, split.parts).await?;
         splits.key_cuts.insert(split.oid, bounds.cuts);
     }
-    let plan = plan::build(&catalog, &selection, facts, &splits, &options)?;
-    Ok(Planned { catalog: Arc::new(catalog), plan })
+    Ok(splits)
 }
 
 impl<'a> Pass<'a> {

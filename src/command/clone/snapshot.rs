@@ -7,20 +7,54 @@ use tokio::task::JoinHandle;
 
 use crate::base::error::{Error, Result, Side};
 use crate::base::ident::quote_literal;
+use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
+use crate::local::workdir;
 
 /// How often the holder says something, so that no firewall or NAT forgets its connection (S-19).
 ///
 /// The shortest idle limits seen in the field are four to five minutes.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+pub(in crate::command) const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 
 /// What a snapshot is.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Snapshot {
+pub(in crate::command) struct Snapshot {
     /// Identifier to import; `None` without consistency, where each session reads what is committed.
-    pub(super) id: Option<String>,
+    pub(in crate::command) id: Option<String>,
     /// `pg_current_snapshot()`: two snapshots with the same text see the same rows.
-    pub(super) identity: String,
+    pub(in crate::command) identity: String,
+}
+
+/// The snapshot to import: the one that the option names, else the one that `pgcopydb snapshot` holds
+/// for this work directory.
+///
+/// # Errors
+/// `Config` when both are there and differ.
+pub(in crate::command) fn adopt(config: &CloneConfig) -> Result<Option<String>> {
+    if config.not_consistent || config.resume == Resume::Restart {
+        return Ok(config.snapshot.clone());
+    }
+    let path = config.directory.join(workdir::SNAPSHOT_FILE);
+    let held = workdir::read_optional(&path)?
+        .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+        .filter(|id| !id.is_empty());
+    match (&config.snapshot, held) {
+        (Some(named), Some(held)) if *named != held => Err(Error::config(format!(
+            "option --snapshot names \"{named}\", but \"{}\" says that \"{held}\" is held for this \
+             work directory",
+            path.display()
+        ))
+        .hint("Leave the option out, end `pgcopydb snapshot`, or give another --dir.")),
+        (None, Some(held)) => {
+            tracing::info!(
+                target: crate::base::log::NOTICE,
+                snapshot = held,
+                "reading under the snapshot that is held for this work directory"
+            );
+            Ok(Some(held))
+        }
+        (named, _) => Ok(named.clone()),
+    }
 }
 
 /// Opens the transaction that everything else is read under: imports the snapshot that the user
@@ -28,7 +62,7 @@ pub(super) struct Snapshot {
 ///
 /// # Errors
 /// `Config` when the snapshot that the user named does not exist.
-pub(super) async fn begin(
+pub(in crate::command) async fn begin(
     session: &mut Session,
     named: Option<&str>,
     consistent: bool,
@@ -46,7 +80,10 @@ pub(super) async fn begin(
                     server.message
                 )),
             )
-            .hint("The session that exported it must still be open; give a new one, or none."),
+            .hint(
+                "The session that exported it must still be open: start `pgcopydb snapshot` again, or \
+                 remove the work directory's file \"snapshot\" when nothing holds one.",
+            ),
             _ => error,
         });
     }

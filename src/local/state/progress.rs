@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::{JobKey, failed, schema};
 use crate::base::error::Result;
+use crate::base::ident::QualifiedName;
 
 /// How far a run is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,8 +34,16 @@ pub struct Progress {
 pub struct RunningJob {
     /// What it works on.
     pub job: JobKey,
-    /// The table's or the index's name for SQL; empty for other jobs.
+    /// The table's or the index's name for people; empty for other jobs.
     pub name: String,
+    /// The table.
+    pub table: QualifiedName,
+    /// Bytes of the table on the source's disk.
+    pub table_bytes: u64,
+    /// Estimated rows of the table.
+    pub table_rows: Option<u64>,
+    /// In how many parts it is copied.
+    pub part_count: u32,
     /// What it does.
     pub command: String,
     /// Process id of the run.
@@ -81,9 +90,12 @@ fn read(connection: &mut Connection) -> rusqlite::Result<Progress> {
         Ok(())
     })?;
     let sql = "select s.tableoid, s.partnum, s.indexoid, s.conoid, \
-               coalesce(i.qname, t.qname, ''), s.command, s.pid, s.start_time_epoch, s.bytes, s.rows \
-               from summary s left join s_table t on t.oid = s.tableoid \
-               left join s_index i on i.oid = s.indexoid \
+               coalesce(i.qname, t.qname, ''), s.command, s.pid, s.start_time_epoch, s.bytes, \
+               s.rows, coalesce(t.nspname, ''), coalesce(t.relname, ''), coalesce(t.bytes, 0), \
+               t.reltuples, coalesce(t.part_count, 0) \
+               from summary s left join s_index i on i.oid = s.indexoid \
+               left join s_table t on t.oid = case when s.tableoid <> 0 then s.tableoid \
+               else i.tableoid end \
                where s.done_time_epoch is null and s.error is null \
                order by s.start_time_epoch, s.tableoid, s.partnum, s.indexoid, s.conoid";
     let mut statement = transaction.prepare(sql)?;
@@ -101,6 +113,10 @@ fn read(connection: &mut Connection) -> rusqlite::Result<Progress> {
             started_at: row.get(7)?,
             bytes: count(row, 8)?,
             rows: count(row, 9)?,
+            table: QualifiedName::new(row.get::<_, String>(10)?, row.get::<_, String>(11)?),
+            table_bytes: count(row, 12)?,
+            table_rows: row.get::<_, Option<i64>>(13)?.map(|rows| u64::try_from(rows).unwrap_or(0)),
+            part_count: row.get(14)?,
         })
     })?;
     progress.running = rows.collect::<rusqlite::Result<_>>()?;

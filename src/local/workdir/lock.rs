@@ -22,6 +22,8 @@ pub enum Service {
     Receive,
     /// `stream apply`.
     Apply,
+    /// `list schema`, which writes its document beside a run.
+    List,
 }
 
 impl Service {
@@ -32,6 +34,7 @@ impl Service {
             Self::Snapshot => "pgcopydb.snapshot.pid",
             Self::Receive => "pgcopydb.receive.pid",
             Self::Apply => "pgcopydb.apply.pid",
+            Self::List => "pgcopydb.list.pid",
         }
     }
 }

@@ -30,7 +30,7 @@ use std::sync::Arc;
 pub use lock::{ChildrenLock, Service};
 pub use replace::{replace_file, sync_directory, temporary_name};
 
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, ErrorKind, Result};
 use lock::PidFile;
 
 /// An open, locked work directory. Dropping it releases the lock and removes the pid file.
@@ -81,7 +81,7 @@ impl WorkDir {
 
     /// Exported snapshot identifier, one line.
     pub fn snapshot_file(&self) -> PathBuf {
-        self.top.join("snapshot")
+        self.top.join(SNAPSHOT_FILE)
     }
 
     /// The document of `list schema`.
@@ -91,7 +91,7 @@ impl WorkDir {
 
     /// The end-of-run document.
     pub fn summary_json(&self) -> PathBuf {
-        self.top.join("summary.json")
+        self.top.join(SUMMARY_JSON)
     }
 
     /// Received changes.
@@ -101,7 +101,7 @@ impl WorkDir {
 
     /// The state database.
     pub fn state_db(&self) -> PathBuf {
-        self.schema("source.db")
+        self.top.join(STATE_DB)
     }
 
     /// `pg_dump -Fc` of the pre-data and post-data sections.
@@ -140,6 +140,15 @@ impl WorkDir {
     }
 }
 
+/// The state database, below the work directory.
+pub const STATE_DB: &str = "schema/source.db";
+
+/// The end-of-run document, below the work directory.
+pub const SUMMARY_JSON: &str = "summary.json";
+
+/// Name of the file with the identifier of the snapshot that `pgcopydb snapshot` holds.
+pub const SNAPSHOT_FILE: &str = "snapshot";
+
 /// Reads a file, `None` when there is none.
 pub fn read_optional(path: &Path) -> Result<Option<Vec<u8>>> {
     match fs::read(path) {
@@ -168,8 +177,17 @@ fn create_directory(path: &Path) -> Result<()> {
         .map_err(|error| hint_writable(Error::file(path, error).during("create directory")))
 }
 
-/// Adds the advice that fits a work directory that cannot be written.
+/// Adds the advice that fits a work directory that cannot be written. A place that this user may not
+/// write is a matter of the command line, unlike a full or broken disk.
 fn hint_writable(error: Error) -> Error {
+    use IoErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    let unfit = match error.kind() {
+        ErrorKind::File { source, .. } => {
+            matches!(source.kind(), PermissionDenied | NotADirectory | ReadOnlyFilesystem)
+        }
+        _ => false,
+    };
+    let error = if unfit { Error::config(error.to_string()) } else { error };
     error.hint("Choose a directory that this user may write with --dir.")
 }
 
