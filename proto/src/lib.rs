@@ -12,6 +12,8 @@
 //!  frame     ── bytes -> (tag, body)     trace   ── one line of text per frame
 //!  limits    ── largest body per tag
 //!  read      ── Reader: the only code that takes input apart
+//!  replication ── commands of streaming replication; XLogData, keepalive, status update
+//!  pgoutput  ── messages of the output plugin
 //!  error lsn time types sqlstate ── plain values
 //! ```
 //!
@@ -39,7 +41,9 @@ pub mod frontend;
 pub mod fuzzing;
 pub mod limits;
 pub mod lsn;
+pub mod pgoutput;
 pub mod read;
+pub mod replication;
 pub mod sqlstate;
 pub mod startup;
 pub mod time;
