@@ -90,6 +90,11 @@ pub async fn run(session: &mut Session, job: &VacuumJob) -> Result<Vec<Finding>>
     Ok(findings)
 }
 
+/// ANALYZE of one table, for a transaction that does more; unlike VACUUM it may run inside one.
+pub fn analyze_statement(table: &QualifiedName) -> String {
+    statement(VacuumWork::Analyze, std::slice::from_ref(table), 0)
+}
+
 /// The statement for some tables on a server of this major version.
 fn statement(work: VacuumWork, tables: &[QualifiedName], version: u32) -> String {
     let only = match work {

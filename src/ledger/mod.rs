@@ -121,10 +121,17 @@ pub fn part_sql(part: &PartRecord) -> String {
 
 /// The statement that records a finished object; to be run in the transaction that made it.
 pub fn object_sql(kind: ObjectKind, key: impl Into<i64>) -> String {
-    let key: i64 = key.into();
+    objects_sql(&[(kind, key.into())])
+}
+
+/// The statement that records finished objects, at least one; to be run in the transaction that
+/// made them.
+pub fn objects_sql(objects: &[(ObjectKind, i64)]) -> String {
+    let rows: Vec<String> =
+        objects.iter().map(|(kind, key)| format!("('{}', {key})", kind.letter())).collect();
     format!(
-        "insert into pgcopydb.object (kind, oid) values ('{}', {key}) on conflict do nothing",
-        kind.letter()
+        "insert into pgcopydb.object (kind, oid) values {} on conflict do nothing",
+        rows.join(", ")
     )
 }
 

@@ -13,8 +13,7 @@ use crate::plan::fixture::{
 };
 use crate::plan::toc::{PG_CLASS, PG_CONSTRAINT};
 use crate::plan::{
-    ConstraintIndexPlan, Format, JobKind, LoadStrategy, Part, PartRange, Stage, VacuumKind,
-    Validation,
+    ConstraintIndexPlan, Format, JobKind, LoadStrategy, Part, Stage, VacuumKind, Validation,
 };
 
 fn planned(catalog: &SourceCatalog, target: &TargetFacts, options: &PlanOptions) -> Plan {
@@ -52,7 +51,7 @@ fn tables_without_columns_and_with_identity_only_are_copied() {
     assert_eq!(plan.tables[0].columns, [""; 0]);
     assert_eq!(plan.tables[0].column_list(), "");
     assert_eq!(plan.tables[1].column_list(), "\"id\"");
-    assert!(plan.tables.iter().all(|table| table.load == LoadStrategy::ReplaceFrozen));
+    assert!(plan.tables.iter().all(|table| table.load.replaces()));
     assert!(plan.tables.iter().all(|table| table.parts.len() == 1));
 }
 
@@ -97,6 +96,23 @@ fn tables_come_largest_first_then_by_name() {
     let plan = plan(&catalog(vec![table(3, 5), table(1, 7), table(2, 7), table(4, 9)]));
     let oids: Vec<_> = plan.tables.iter().map(|table| table.oid).collect();
     assert_eq!(oids, [4, 1, 2, 3]);
+}
+
+#[test]
+fn a_handful_of_pages_is_not_truncated_where_the_run_makes_the_table() {
+    const PAGE: u64 = 8192;
+    let load = |bytes, exists: bool| {
+        let mut target = target(15);
+        if exists {
+            target.relations = vec![(QualifiedName::new("s", "t1"), TableKind::Ordinary)];
+        }
+        let table = planned(&catalog(vec![table(1, bytes)]), &target, &options()).tables.remove(0);
+        (table.load, table.vacuum)
+    };
+    let analyze = Some(VacuumKind::Analyze);
+    assert_eq!(load(16 * PAGE, false), (LoadStrategy::Fresh, analyze));
+    assert_eq!(load(17 * PAGE, false), (LoadStrategy::ReplaceFrozen, analyze));
+    assert_eq!(load(16 * PAGE, true), (LoadStrategy::ReplaceFrozen, analyze));
 }
 
 // trap T-16
@@ -373,7 +389,7 @@ fn extension_tables_are_loaded_only_where_the_extension_says_so() {
     assert_eq!(plan.tables.iter().map(|table| table.oid).collect::<Vec<_>>(), [1]);
     assert_eq!(plan.tables[0].load, LoadStrategy::Append);
     assert_eq!(plan.tables[0].condition.as_deref(), Some("not builtin"));
-    assert_eq!(plan.tables[0].parts, [Part { index: 0, range: PartRange::Whole }]);
+    assert_eq!(plan.tables[0].parts, [Part::WHOLE]);
     assert_eq!(plan.indexes, []);
     let mut options = options();
     options.skip.extensions = true;

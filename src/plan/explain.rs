@@ -91,6 +91,7 @@ fn write_table(
         LoadStrategy::Nothing => "no rows".to_owned(),
         LoadStrategy::Parts => format!("{}, {} parts", format_name(table), table.parts.len()),
         LoadStrategy::Append => format!("{}, added to what is there", format_name(table)),
+        LoadStrategy::Fresh => format!("{}, new", format_name(table)),
         LoadStrategy::ReplaceFrozen => format!("{}, frozen", format_name(table)),
         LoadStrategy::Replace => format_name(table).to_owned(),
     };

@@ -16,7 +16,7 @@ use super::foreign_key::{ForeignKeyPlan, Validation};
 use super::index::ConstraintPlan;
 use super::job::{Job, JobKind, Resource, Stage};
 use super::order::path_bytes;
-use super::table::{LoadStrategy, TablePlan};
+use super::table::TablePlan;
 use super::{Plan, VacuumKind};
 use crate::base::event::{JobClass, JobId};
 
@@ -114,7 +114,7 @@ impl Graph {
 fn is_small(plan: &Plan, table: &TablePlan) -> bool {
     let indexes = table.indexes.len();
     let index_bytes: u64 = plan.indexes_of(table).map(|index| index.bytes).sum();
-    matches!(table.load, LoadStrategy::ReplaceFrozen | LoadStrategy::Replace)
+    table.load.replaces()
         && table.bytes <= SMALL_TABLE_BYTES_MAX
         && index_bytes <= SMALL_TABLE_BYTES_MAX * 2
         && indexes <= SMALL_TABLE_INDEXES_MAX as usize

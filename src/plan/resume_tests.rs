@@ -8,7 +8,7 @@ use super::super::fixture::{MIB, any_catalog, catalog, index, key, options, tabl
 use super::*;
 use crate::catalog::model::SourceCatalog;
 use crate::filter::Selection;
-use crate::plan::{SplitFacts, build};
+use crate::plan::{Done, Part, PartRange, SplitFacts, build};
 
 /// The smallest thing that is done or not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -210,4 +210,44 @@ proptest! {
             prop_assert!(job.after.iter().all(|before| *before < job.id));
         }
     }
+}
+
+// trap X-8
+#[test]
+fn parts_that_were_begun_are_never_truncated_one_by_one() {
+    let whole = || plan(&catalog(vec![table(1, MIB)]));
+    let bounds = vec![
+        Part { index: 0, range: PartRange::Ctid { from_block: 0, to_block: Some(64) } },
+        Part { index: 1, range: PartRange::Ctid { from_block: 64, to_block: None } },
+    ];
+    let mut now = whole();
+    assert!(!now.tables[0].is_split());
+    now.tables[0].keep_parts(bounds.clone());
+    assert!(now.tables[0].is_split());
+    let begun = Done { parts: [(1, 0, 2)].into(), ..Done::default() };
+    let rest = resume(now, &begun).unwrap();
+    let kinds: Vec<JobKind> = rest.jobs.iter().map(|job| job.kind).collect();
+    assert!(kinds.contains(&JobKind::CopyPart { table: 0, part: 1 }), "{kinds:?}");
+    assert!(!kinds.contains(&JobKind::CopyPart { table: 0, part: 0 }), "{kinds:?}");
+    assert!(!kinds.contains(&JobKind::Truncate { table: 0 }), "{kinds:?}");
+}
+
+// trap X-8
+#[test]
+fn a_table_that_arrived_whole_is_not_split_afterwards() {
+    let mut now = plan(&catalog(vec![table(1, MIB)]));
+    now.tables[0].keep_parts(vec![
+        Part { index: 0, range: PartRange::Ctid { from_block: 0, to_block: Some(64) } },
+        Part { index: 1, range: PartRange::Ctid { from_block: 64, to_block: None } },
+    ]);
+    now.tables[0].keep_parts(vec![Part::WHOLE]);
+    let done = Done { parts: [(1, 0, 1)].into(), ..Done::default() };
+    let rest = resume(now, &done).unwrap();
+    let copies = |kind: &JobKind| {
+        matches!(
+            kind,
+            JobKind::CopyPart { .. } | JobKind::Truncate { .. } | JobKind::SmallTable { .. }
+        )
+    };
+    assert!(!rest.jobs.iter().any(|job| copies(&job.kind)), "{:?}", rest.jobs);
 }

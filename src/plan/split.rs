@@ -106,8 +106,7 @@ impl SplitRule {
         skip_ctid: bool,
     ) -> Cut {
         let parts = self.parts(table.bytes);
-        let whole =
-            |obstacle| Cut { parts: vec![Part { index: 0, range: PartRange::Whole }], obstacle };
+        let whole = |obstacle| Cut { parts: vec![Part::WHOLE], obstacle };
         if parts < 2 {
             return whole(None);
         }

@@ -65,6 +65,21 @@ impl TablePlan {
         self.load == LoadStrategy::Parts
     }
 
+    /// Keeps the parts that an earlier start began, whatever this start would have chosen: parts are
+    /// never truncated one by one, or each would remove the ones before it.
+    pub fn keep_parts(&mut self, parts: Vec<Part>) {
+        if !self.load.replaces() && !self.is_split() {
+            return;
+        }
+        if parts.len() > 1 {
+            self.load = LoadStrategy::Parts;
+            self.vacuum = self.vacuum.map(|_| VacuumKind::VacuumAnalyze);
+        } else if self.is_split() {
+            self.load = LoadStrategy::Replace;
+        }
+        self.parts = parts;
+    }
+
     /// There is something to do once its indexes stand: constraints, replica identity, clustering index.
     pub fn has_constraint_work(&self) -> bool {
         !self.constraints.is_empty() || self.replica_identity.is_some() || self.clustered.is_some()
@@ -98,6 +113,9 @@ pub enum LoadStrategy {
     /// One transaction: TRUNCATE, then COPY … FREEZE. Where the role may not TRUNCATE, the job falls
     /// back to plain COPY into a table that it has found empty.
     ReplaceFrozen,
+    /// COPY into a small table that this run has created: nothing is there to be truncated, and marker
+    /// row and rows are one transaction.
+    Fresh,
     /// One transaction: TRUNCATE, then COPY. The target is a partitioned table, where FREEZE is
     /// refused.
     Replace,
@@ -115,6 +133,12 @@ impl LoadStrategy {
     /// Rows are copied.
     pub fn loads(self) -> bool {
         self != Self::Nothing
+    }
+
+    /// The table holds the source's rows and nothing else afterwards, so that it may be split and
+    /// finished by one job.
+    pub fn replaces(self) -> bool {
+        matches!(self, Self::ReplaceFrozen | Self::Fresh | Self::Replace)
     }
 }
 
@@ -134,6 +158,11 @@ pub struct Part {
     pub index: u32,
     /// The rows it holds.
     pub range: PartRange,
+}
+
+impl Part {
+    /// The only part of a table that is not split.
+    pub const WHOLE: Self = Self { index: 0, range: PartRange::Whole };
 }
 
 /// Which rows a part holds. The parts of a table hold each row exactly once.

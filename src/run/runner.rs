@@ -180,9 +180,10 @@ impl PgJobRunner {
             preparation: match table.load {
                 LoadStrategy::ReplaceFrozen => Preparation::TruncateFreeze,
                 LoadStrategy::Replace => Preparation::Truncate,
-                LoadStrategy::Parts | LoadStrategy::Append | LoadStrategy::Nothing => {
-                    Preparation::Append
-                }
+                LoadStrategy::Fresh
+                | LoadStrategy::Parts
+                | LoadStrategy::Append
+                | LoadStrategy::Nothing => Preparation::Append,
             },
             file_node: Some(table.file_node),
         };
@@ -249,8 +250,11 @@ impl PgJobRunner {
             let source = source.session()?;
             report = self.copy_on(source, target, table, part, counters, again).await?;
         }
-        let builds: Vec<IndexBuild> =
-            self.plan.indexes_of(table).map(|index| index_build(index, table)).collect();
+        if !again && let Some(settled) = self.settle(target, table).await? {
+            report.absorb(settled);
+            return Ok(report);
+        }
+        let builds = self.index_builds(table);
         if !builds.is_empty() {
             report.absorb(self.build_indexes(target, &builds).await?);
         }
@@ -261,6 +265,70 @@ impl PgJobRunner {
             report.absorb(self.vacuum(target, table).await?);
         }
         Ok(report)
+    }
+
+    /// Does all that a loaded small table needs in one transaction; `None` when that is not possible
+    /// or the server refused, and it has to go step by step.
+    async fn settle(&self, target: &mut Session, table: &TablePlan) -> Result<Option<JobReport>> {
+        let mut last = Vec::new();
+        let mut done: Vec<(ObjectKind, i64)> = Vec::new();
+        match table.vacuum {
+            // VACUUM does not run inside a transaction.
+            Some(VacuumKind::VacuumAnalyze) => return Ok(None),
+            Some(VacuumKind::Analyze) => {
+                last.push(vacuum::analyze_statement(&table.name));
+                done.push((ObjectKind::Vacuum, table.oid.into()));
+            }
+            None => {}
+        }
+        // One record for all of them instead of one for each.
+        let mut builds = self.index_builds(table);
+        for build in &mut builds {
+            build.mark = None;
+            done.push((ObjectKind::Index, build.oid.into()));
+        }
+        let mut work = table.has_constraint_work().then(|| self.table_constraints(table));
+        if let Some(work) = &mut work {
+            work.mark = None;
+            done.push((ObjectKind::TableStatements, table.oid.into()));
+            for add in &mut work.constraints {
+                add.mark = None;
+                done.push((ObjectKind::Constraint, add.oid.into()));
+            }
+        }
+        if !done.is_empty() {
+            last.push(ledger::objects_sql(&done));
+        }
+        let Some(settled) = index::settle(target, &builds, work.as_ref(), last).await? else {
+            return Ok(None);
+        };
+        let mut report = JobReport::default();
+        let schema = &table.name.schema;
+        for (build, built) in builds.iter().zip(&settled.indexes) {
+            let name = &build.name.name;
+            report.indexes.push(built_object(built, schema, name, &build.definition));
+        }
+        let adds = work.iter().flat_map(|work| &work.constraints);
+        for (add, built) in adds.zip(&settled.constraints) {
+            report.constraints.push(built_object(built, schema, &add.name, &add.definition));
+        }
+        Ok(Some(report))
+    }
+
+    /// The indexes of a table as `job::index` needs them.
+    fn index_builds(&self, table: &TablePlan) -> Vec<IndexBuild> {
+        self.plan.indexes_of(table).map(|index| index_build(index, table)).collect()
+    }
+
+    /// The constraints of a table, its replica identity and clustering index.
+    fn table_constraints(&self, table: &TablePlan) -> TableConstraints {
+        TableConstraints {
+            table: table.name.clone(),
+            constraints: self.plan.constraints_of(table).map(constraint_add).collect(),
+            replica_identity: table.replica_identity.clone(),
+            clustered: table.clustered.clone(),
+            mark: Some(ledger::object_sql(ObjectKind::TableStatements, table.oid)),
+        }
     }
 
     /// Builds indexes on a session at hand.
@@ -285,13 +353,7 @@ impl PgJobRunner {
 
     /// Adds a table's constraints, its replica identity and clustering index.
     async fn add_constraints(&self, target: &mut Session, table: &TablePlan) -> Result<JobReport> {
-        let work = TableConstraints {
-            table: table.name.clone(),
-            constraints: self.plan.constraints_of(table).map(constraint_add).collect(),
-            replica_identity: table.replica_identity.clone(),
-            clustered: table.clustered.clone(),
-            mark: Some(ledger::object_sql(ObjectKind::TableStatements, table.oid)),
-        };
+        let work = self.table_constraints(table);
         let results = index::add_constraints(target, &work).await?;
         let mut report = JobReport::default();
         for (add, result) in work.constraints.iter().zip(results) {

@@ -278,8 +278,8 @@ impl<'a> Pass<'a> {
             let recorded = ledger.splits.get(&table.oid).and_then(|text| ranges(text));
             let node_same = parts.iter().all(|part| part.file_node == table.file_node);
             match recorded {
-                _ if planned == 1 && complete => {}
-                Some(bounds) if complete || (same_rows && node_same) => table.parts = bounds,
+                _ if planned == 1 && complete => table.keep_parts(vec![Part::WHOLE]),
+                Some(bounds) if complete || (same_rows && node_same) => table.keep_parts(bounds),
                 // Begun under a snapshot that saw other rows: parts of both would not add up.
                 _ => again.push(table.oid),
             }

@@ -123,6 +123,11 @@ fn outcome(existing: &Existing, build: &IndexBuild) -> Result<Outcome> {
     }
 }
 
+/// The statements that build an index where nothing stands in the way.
+pub(super) fn new_statements(build: &IndexBuild) -> Vec<String> {
+    statements(build, &Existing::Nothing)
+}
+
 /// The statements that build one index; empty when something foreign is in the way.
 fn statements(build: &IndexBuild, existing: &Existing) -> Vec<String> {
     let mut statements = Vec::new();

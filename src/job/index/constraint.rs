@@ -180,6 +180,12 @@ pub(super) fn definition_differs(
     ))
 }
 
+/// The statements that do all of it on a table that has none of it.
+pub(super) fn new_statements(work: &TableConstraints) -> Vec<String> {
+    let add = |add| constraint_statements(&work.table, add, &Existing::Nothing);
+    work.constraints.iter().flat_map(add).chain(table_statements(work)).collect()
+}
+
 /// The statements that add one constraint; empty when another one is in the way.
 fn constraint_statements(
     table: &QualifiedName,

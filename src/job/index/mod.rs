@@ -26,6 +26,7 @@
 pub mod build;
 pub mod constraint;
 pub mod foreign_key;
+pub mod settle;
 mod transaction;
 
 use std::time::Duration;
@@ -37,6 +38,7 @@ use crate::catalog::model::Oid;
 pub use build::{IndexBuild, build_many};
 pub use constraint::{ConstraintAdd, ConstraintIndex, TableConstraints, add_constraints};
 pub use foreign_key::{ForeignKey, ForeignKeyOutcome, add_foreign_keys, validate_foreign_key};
+pub use settle::{Settled, settle};
 
 /// What belongs to an index and is not in `pg_get_indexdef`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
