@@ -7,7 +7,7 @@
 //! | 9 | [`cli`] | everything |
 //! | 8 | [`command`]: one use case per file | all below |
 //! | 7 | [`run`]: scheduler, dispatcher, runner | `job`, `plan`, `local` and below |
-//! | 6 | [`job`]: bodies of the jobs, siblings ignore each other; [`follow`]: receive, store, decode and apply changes | `connect`, `local`, `catalog` model, `base` |
+//! | 6 | [`job`]: bodies of the jobs, siblings ignore each other; [`follow`]: receive, store, decode and apply changes; [`compare`]: rows and schemas of two databases | `connect`, `local`, `catalog`, `base` |
 //! | 5 | [`plan`]: catalog and facts to a plan, pure | `filter`, `catalog` model, `base` |
 //! | 4 | [`filter`]: rules to a selection with reasons, pure | `catalog` model, `base` |
 //! | 3 | [`catalog`]: typed model and its queries | `connect`, `base` |
@@ -21,6 +21,7 @@ pub mod base;
 pub mod catalog;
 pub mod cli;
 pub mod command;
+pub mod compare;
 pub mod config;
 pub mod connect;
 pub mod filter;

@@ -1,5 +1,6 @@
 //! Values that every floor shares: errors, events, identifiers, units. No async, no I/O.
 
+pub mod comparison;
 pub mod counters;
 pub mod error;
 pub mod event;

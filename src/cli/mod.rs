@@ -12,6 +12,7 @@
 
 pub mod args;
 mod clone;
+mod compare;
 mod connection;
 pub mod environment;
 pub mod exit;
@@ -31,7 +32,7 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
-use args::{Cli, Command, CommonArgs, CopyCommand};
+use args::{Cli, Command, CommonArgs, CompareCommand, CopyCommand};
 use environment::ProcessEnvironment;
 use exit::Exit;
 use program::Program;
@@ -90,6 +91,11 @@ fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> 
             None => return answer(Reply::Wrong(usage::expected_command(&["list"], root))),
             Some(command) => start(&[&group.common, &command.args().common])
                 .and_then(|program| list::run(&command, &program)),
+        },
+        Some(Command::Compare(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["compare"], root))),
+            Some(CompareCommand::Data(args)) => start(&[&group.common, &args.compare.common])
+                .and_then(|program| compare::data(&args, &program)),
         },
         Some(Command::Ping(args)) => {
             start(&[&args.common]).and_then(|program| program::ping(&args, &program))

@@ -4,6 +4,7 @@
 //! even when the option is given. Every setting remembers where it came from, for
 //! `--show-settings`.
 
+mod compare;
 mod list;
 mod snapshot;
 
@@ -22,6 +23,7 @@ use crate::config::{
 };
 use crate::connect::conninfo::ConnInfo;
 
+pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;
 

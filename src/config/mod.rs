@@ -2,6 +2,7 @@
 //! No clap, no environment, no default hidden elsewhere.
 
 pub mod clone;
+pub mod compare;
 pub mod follow;
 pub mod list;
 pub mod snapshot;
@@ -10,6 +11,7 @@ pub use clone::{
     ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
     SplitThreshold,
 };
+pub use compare::CompareConfig;
 pub use follow::{FollowConfig, Plugin};
 pub use list::{List, ListConfig};
 pub use snapshot::SnapshotConfig;

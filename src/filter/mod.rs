@@ -32,5 +32,5 @@ pub use parse::parse;
 pub use query::{MatchedOids, PatternQuery};
 pub use rule::{FilterSet, Matcher, Rule, RuleId};
 pub use section::Section;
-pub use select::select;
+pub use select::{select, select_present};
 pub use selection::{Conflict, Dropped, Selection};

@@ -23,15 +23,32 @@ pub fn select(
     rules: &FilterSet,
     matched: &MatchedOids,
 ) -> Result<Selection, SelectError> {
+    let (selection, unknown) = apply(catalog, rules, matched);
+    if unknown.is_empty() { Ok(selection) } else { Err(SelectError { unknown }) }
+}
+
+/// Like [`select`] for the other end of a comparison: a name that it does not have selects nothing.
+pub fn select_present(
+    catalog: &SourceCatalog,
+    rules: &FilterSet,
+    matched: &MatchedOids,
+) -> Selection {
+    apply(catalog, rules, matched).0
+}
+
+/// Applies rules; names in include sections that are not found come beside the selection.
+fn apply(
+    catalog: &SourceCatalog,
+    rules: &FilterSet,
+    matched: &MatchedOids,
+) -> (Selection, Vec<UnknownName>) {
     if rules.is_empty() {
-        return Ok(Selection::everything());
+        return (Selection::everything(), Vec::new());
     }
     let mut resolver = Resolver::new(catalog, matched);
     let hits = Section::ALL.map(|section| resolver.resolve(rules, section));
     let [schema_in, schema_out, table_in, table_out, data_out, index_out, ext_in, ext_out] = hits;
-    if !resolver.unknown.is_empty() {
-        return Err(SelectError { unknown: resolver.unknown });
-    }
+    let unknown = resolver.unknown;
     let mut selection = Selection { notices: resolver.notices, ..Selection::everything() };
     let limit = |section: Section, hits| rules.has(section).then_some(hits);
     let schemas = Choice { only: limit(Section::IncludeOnlySchema, schema_in), not: schema_out };
@@ -61,7 +78,7 @@ pub fn select(
     }
     depend::close(catalog, rules.has(Section::IncludeOnlyTable), &mut selection, &mut reasons);
     depend::note_dropped(catalog, &mut selection, reasons);
-    Ok(selection)
+    (selection, unknown)
 }
 
 /// What an include and an exclude section say of one kind of object.

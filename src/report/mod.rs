@@ -4,6 +4,8 @@
 //! result arrives as a summary. Nothing below `cli` knows it.
 
 mod bars;
+pub mod compare_json;
+pub mod compare_text;
 pub mod error;
 pub mod findings;
 mod lines;

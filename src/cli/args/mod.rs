@@ -7,6 +7,7 @@
 
 mod clone;
 mod common;
+mod compare;
 mod list;
 mod ping;
 mod snapshot;
@@ -15,6 +16,7 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 
 pub use clone::{CloneArgs, CopyFormatArg};
 pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
+pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};
 pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
 pub use snapshot::SnapshotArgs;
@@ -65,6 +67,8 @@ pub enum Command {
     Copy(CopyGroup),
     /// List what the source has, what is migrated, and how far a run is
     List(ListGroup),
+    /// Compare source and target
+    Compare(CompareGroup),
     /// Connect to both databases and say so
     #[command(override_usage = "pgcopydb ping --source URI --target URI [options]")]
     Ping(PingArgs),

@@ -11,12 +11,12 @@ use crate::filter::{self, Dependent, FilterSet, MatchedOids, Selection};
 #[derive(Debug, Clone, Default)]
 pub(in crate::command) struct Filters {
     /// The file's text, for the run's identity; `None` without `--filters`.
-    pub(super) text: Option<String>,
+    pub(in crate::command) text: Option<String>,
     rules: FilterSet,
 }
 
 impl Filters {
-    /// Reads and parses the file.
+    /// Reads and parses the file; `skip_extensions` is `--skip-extensions`.
     ///
     /// # Errors
     /// `File` when it cannot be read, `Config` naming the line when it cannot be parsed.
@@ -49,26 +49,58 @@ impl Filters {
         catalog: &SourceCatalog,
         source: &mut Session,
     ) -> Result<Selection> {
+        let matched = self.matched(source).await?;
+        let mut selection = filter::select(catalog, &self.rules, &matched)?;
+        Self::add_dependents(&mut selection, catalog, source).await?;
+        for notice in selection.notices() {
+            tracing::info!(target: crate::base::log::NOTICE, "{notice}");
+        }
+        Ok(selection)
+    }
+
+    /// Applies the rules to the other end of a comparison, where a name that is missing is what the
+    /// comparison is to find out, not an error.
+    ///
+    /// # Errors
+    /// The server's.
+    pub(in crate::command) async fn select_compared(
+        &self,
+        catalog: &SourceCatalog,
+        target: &mut Session,
+    ) -> Result<Selection> {
+        let matched = self.matched(target).await?;
+        let mut selection = filter::select_present(catalog, &self.rules, &matched);
+        Self::add_dependents(&mut selection, catalog, target).await?;
+        Ok(selection)
+    }
+
+    /// What the patterns match on a server, under its open snapshot.
+    async fn matched(&self, session: &mut Session) -> Result<MatchedOids> {
         let mut matched = MatchedOids::default();
         for query in self.rules.queries() {
-            let rows = source.query(query.sql, &query.params).await.map_err(|error| {
+            let rows = session.query(query.sql, &query.params).await.map_err(|error| {
                 let text = format!("filter file, line {}: {}: {error}", query.line, query.text);
                 Error::config(text).hint("Patterns are regular expressions of PostgreSQL.")
             })?;
             let oids = rows.rows.iter().map(|row| row.parse(0)).collect::<Result<_>>()?;
             matched.insert(query.rule, oids);
         }
-        let mut selection = filter::select(catalog, &self.rules, &matched)?;
+        Ok(matched)
+    }
+
+    /// Asks the server what depends on what is left out, and leaves that out too.
+    async fn add_dependents(
+        selection: &mut Selection,
+        catalog: &SourceCatalog,
+        session: &mut Session,
+    ) -> Result<()> {
         if let Some(query) = selection.dependents_query() {
             let [catalogs, objects] = &query.params;
-            let rows = source.query(query.sql, &[Some(catalogs), Some(objects)]).await?;
+            let rows = session.query(query.sql, &[Some(catalogs), Some(objects)]).await?;
             let dependents = rows.rows.iter().map(dependent).collect::<Result<_>>()?;
             selection.add_dependents(catalog, dependents);
         }
-        for notice in selection.notices() {
-            tracing::info!(target: crate::base::log::NOTICE, "{notice}");
-        }
-        Ok(selection)
+        Ok(())
     }
 }
 

@@ -1,0 +1,95 @@
+//! `compare`: looks for differences between two databases; changes neither.
+
+use std::collections::{BTreeSet, HashSet};
+
+use super::clone::filters::Filters;
+use crate::base::error::{Error, Result};
+use crate::base::ident::QualifiedName;
+use crate::base::stop::StopSignal;
+use crate::catalog::fetch::{self, SizeSource};
+use crate::catalog::model::{Oid, SourceCatalog, TableKind};
+use crate::compare::data::{self, DataOutcome, Half, Scope};
+use crate::compare::end::{self, End};
+use crate::config::CompareConfig;
+use crate::filter::Selection;
+
+/// Both ends, read and filtered.
+struct Compared {
+    source: End,
+    target: End,
+    source_catalog: SourceCatalog,
+    target_catalog: SourceCatalog,
+    source_selection: Selection,
+    target_selection: Selection,
+}
+
+/// Compares the rows of all tables.
+///
+/// # Errors
+/// What keeps the comparison from being made; that rows differ is no error.
+pub async fn data(config: &CompareConfig, stop: &StopSignal) -> Result<DataOutcome> {
+    let mut compared = open(config).await?;
+    let (from, to) = compared.tables();
+    let scope = Scope { jobs: config.jobs as usize, show_rows: config.show_rows as usize };
+    let readers = [compared.source.reader.clone(), compared.target.reader.clone()];
+    let work = Box::pin(data::run(
+        (&mut compared.source, Half { catalog: &compared.source_catalog, tables: &from }),
+        (&mut compared.target, Half { catalog: &compared.target_catalog, tables: &to }),
+        scope,
+    ));
+    tokio::select! {
+        outcome = work => outcome,
+        () = stop.graceful.cancelled() => {
+            // Nothing is written anywhere: there is nothing to finish.
+            tokio::join!(readers[0].cancel_all(), readers[1].cancel_all());
+            Err(Error::cancelled())
+        }
+    }
+}
+
+/// Connects to both ends, reads their catalogs and applies the filters to both.
+async fn open(config: &CompareConfig) -> Result<Compared> {
+    let filters = Filters::read(config.filters.as_deref(), false)?;
+    let (mut source, mut target) = end::open(&config.source, &config.target).await?;
+    let (source_catalog, target_catalog) = tokio::try_join!(
+        fetch::source(&mut source.session, SizeSource::Files),
+        fetch::source(&mut target.session, SizeSource::Files),
+    )?;
+    let source_selection = filters.select(&source_catalog, &mut source.session).await?;
+    let target_selection = filters.select_compared(&target_catalog, &mut target.session).await?;
+    Ok(Compared {
+        source,
+        target,
+        source_catalog,
+        target_catalog,
+        source_selection,
+        target_selection,
+    })
+}
+
+impl Compared {
+    /// The tables whose rows are compared, on the source and on the target.
+    ///
+    /// What the filters leave out of the source is left out of the target by name; what the target
+    /// alone has must pass the filters itself.
+    fn tables(&self) -> (BTreeSet<Oid>, BTreeSet<Oid>) {
+        let holds_rows = |table: &&crate::catalog::model::Table| {
+            table.kind == TableKind::Ordinary && table.extension.is_none()
+        };
+        let (mut kept, mut left_out) = (HashSet::<&QualifiedName>::new(), HashSet::new());
+        let mut source = BTreeSet::new();
+        for table in self.source_catalog.tables.iter().filter(holds_rows) {
+            if self.source_selection.copies_data(table.oid) {
+                kept.insert(&table.name);
+                source.insert(table.oid);
+            } else {
+                left_out.insert(&table.name);
+            }
+        }
+        let target = self.target_catalog.tables.iter().filter(holds_rows).filter(|table| {
+            kept.contains(&table.name)
+                || self.target_selection.copies_data(table.oid) && !left_out.contains(&table.name)
+        });
+        (source, target.map(|table| table.oid).collect())
+    }
+}

@@ -1,0 +1,52 @@
+//! Comparisons as JSON.
+
+use serde_json::{Map, Value, json};
+
+use crate::base::comparison::{RowDifference, TableComparison, TableDigest};
+use crate::base::error::{Error, Result};
+
+/// The rows of tables: an array with `schema`, `name`, `source` and `target` per table, each side with
+/// `rowcount` and `checksum`, or null where there is nothing; then what differs.
+///
+/// # Errors
+/// Never in practice; `Internal` when a value cannot be written.
+pub fn data(tables: &[TableComparison]) -> Result<String> {
+    write(&Value::Array(tables.iter().map(table).collect()))
+}
+
+/// Writes a value with line breaks.
+pub(super) fn write(value: &Value) -> Result<String> {
+    serde_json::to_string_pretty(value)
+        .map(|text| text + "\n")
+        .map_err(|error| Error::internal(format!("a comparison cannot be written: {error}")))
+}
+
+/// One table.
+fn table(table: &TableComparison) -> Value {
+    let mut object = json!({
+        "schema": table.name.schema,
+        "name": table.name.name,
+        "source": table.source.as_ref().map(digest),
+        "target": table.target.as_ref().map(digest),
+        "same": table.is_same(),
+        "remarks": table.remarks,
+        "error": table.error,
+    });
+    if let (Some(rows), Value::Object(object)) = (&table.rows, &mut object) {
+        object.insert("rows".into(), rows.rows.iter().map(row).collect());
+        object.insert("rows_complete".into(), rows.complete.into());
+    }
+    object
+}
+
+/// One side of a table.
+fn digest(digest: &TableDigest) -> Value {
+    json!({ "rowcount": digest.rows, "checksum": digest.checksum })
+}
+
+/// One row.
+fn row(row: &RowDifference) -> Value {
+    let key: Map<String, Value> =
+        row.key.iter().map(|(name, value)| (name.clone(), json!(value))).collect();
+    json!({ "state": row.state.word(), "key": key, "columns": row.columns, "count": row.count })
+}

@@ -1,0 +1,84 @@
+//! Comparisons as text.
+
+use std::fmt::Write as _;
+
+use super::table::{self, Column};
+use crate::base::comparison::{RowDifference, RowState, TableComparison, TableDigest};
+
+/// The rows of tables: one line per table with both checksums, a `!` between them where it differs;
+/// then one line per remark and per row.
+pub fn data(tables: &[TableComparison]) -> String {
+    let columns = [
+        Column::right("Table Name"),
+        Column::left("!"),
+        Column::left("Source Checksum"),
+        Column::left("Target Checksum"),
+    ];
+    let checksum = |digest: &Option<TableDigest>| {
+        digest.as_ref().map_or_else(|| "-".to_owned(), |digest| digest.checksum.clone())
+    };
+    let rows: Vec<Vec<String>> = tables
+        .iter()
+        .map(|table| {
+            let mark = if table.is_same() { "" } else { "!" };
+            vec![
+                table.name.to_string(),
+                mark.to_owned(),
+                checksum(&table.source),
+                checksum(&table.target),
+            ]
+        })
+        .collect();
+    let mut text = table::render(&columns, &rows);
+    let details: String = tables.iter().filter(|table| !table.is_same()).map(details).collect();
+    if !details.is_empty() {
+        text.push('\n');
+        text.push_str(&details);
+    }
+    text
+}
+
+/// What differs in a table, one line each.
+fn details(table: &TableComparison) -> String {
+    let mut text = String::new();
+    let name = &table.name;
+    for remark in &table.remarks {
+        let _ = writeln!(text, "{name}: {remark}");
+    }
+    if let Some(error) = &table.error {
+        let _ = writeln!(text, "{name}: could not be compared: {error}");
+    }
+    if let (Some(source), Some(target)) = (&table.source, &table.target)
+        && source != target
+    {
+        let (a, b) = (source.rows, target.rows);
+        let _ = match a == b {
+            true => writeln!(text, "{name}: {a} rows on both sides, of other content"),
+            false => writeln!(text, "{name}: {a} rows on the source, {b} on the target"),
+        };
+    }
+    if let Some(rows) = &table.rows {
+        for found in &rows.rows {
+            let _ = writeln!(text, "{name}: {}", row(found));
+        }
+        if !rows.complete {
+            let _ = writeln!(text, "{name}: and others");
+        }
+    }
+    text
+}
+
+/// One row: `row (id = 5) differs in name`.
+fn row(row: &RowDifference) -> String {
+    let key: Vec<String> = (row.key.iter())
+        .map(|(name, value)| format!("{name} = {}", value.as_deref().unwrap_or("NULL")))
+        .collect();
+    let what = match row.state {
+        RowState::SourceOnly => "is on the source only".to_owned(),
+        RowState::TargetOnly => "is on the target only".to_owned(),
+        RowState::Differs if row.columns.is_empty() => "differs".to_owned(),
+        RowState::Differs => format!("differs in {}", row.columns.join(", ")),
+    };
+    let times = if row.count > 1 { format!(", {} times", row.count) } else { String::new() };
+    format!("row ({}) {what}{times}", key.join(", ").replace('\n', "\\n"))
+}
