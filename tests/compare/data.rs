@@ -16,27 +16,26 @@ create table families (
   id int primary key, i2 smallint, i4 integer, i8 bigint not null, f4 real, f8 double precision,
   n numeric, m money, t text, vc varchar(20), c char(5), bp bpchar, by bytea, b boolean not null,
   d date, ts timestamp, tz timestamptz, ti time, tt timetz, iv interval, u uuid, j json, jb jsonb,
-  x xml, ia int[], ta text[], r int4range, mr int4multirange, p point, po polygon, ip inet,
+  ia int[], ta text[], r int4range, mr int4multirange, p point, po polygon, ip inet,
   ci cidr, bi bit varying, tv tsvector, e mood, cp pair, dm positive, o oid, rc regclass,
   ch "char", na name);
 insert into families values
  (1, -32768, -2147483648, -9223372036854775808, '-0', '-0', 1.00, 12.34, '', '', '', '', '', true,
   '-infinity', 'infinity', '2020-06-01 12:00+05', '24:00', '10:00+03', '1 day', gen_random_uuid(),
-  '{"a" : 1}', '{"a" : 1}', '<a>1</a>', '[2:3]={1,2}', '{NULL,"NULL",""}', 'empty', '{}', '(1,-0)',
+  '{"a" : 1}', '{"a" : 1}', '[2:3]={1,2}', '{NULL,"NULL",""}', 'empty', '{}', '(1,-0)',
   '((0,0),(1,1),(1,0))', '10.0.0.1', '10.0.0.0/8', '101', 'a:1 b:2', 'it''s "ok"', '(,)', 5, 7,
   'families', 'x', 'n'),
  (2, 32767, 2147483647, 9223372036854775807, 'NaN', 'NaN', 'NaN', -1, '.', 'é', 'ab', 'ab  ',
   '\x00ff5c2e', false, '4713-01-01 BC', '294276-12-31', 'epoch', '00:00', '10:00-03', '24 hours',
-  '00000000-0000-0000-0000-000000000000', '[]', '[1.0, 1.00]', 'a', '{}', '{a,"b c"}', '[1,5)',
+  '00000000-0000-0000-0000-000000000000', '[]', '[1.0, 1.00]', '{}', '{a,"b c"}', '[1,5)',
   '{[1,2),[4,5)}', '(1e300,1e-300)', '((0,0))', '::1/64', '::/0', '', '', 'happy', '(1,"a,""b\\")',
   6, 4294967295, 'pg_catalog.pg_class', '', ''),
  (3, null, null, 0, null, null, null, null, null, null, null, null, null, true, null, null, null,
   null, null, null, null, null, null, null, null, null, null, null, null, null, null, null, null,
-  null, null, null, null, null, null, null, null),
+  null, null, null, null, null, null, null),
  (4, 0, 0, 4294967296, 'infinity', 1e-320, 123456789012345678901234567890.123456789, 0, 'a', 'a',
   'a', 'a', 'a', true, '2000-01-01', '2000-01-01', '2000-01-01', '1:2:3.456789', '1:2:3+0',
-  '-1 mon +2 days -03:04:05.678', gen_random_uuid(), 'null', 'null', '<?xml version="1.0"?><b/>',
-  '{{1,2},{3,4}}', '{}', '(,)', '{(,)}', '(0.1,0.30000000000000004)', '((0,0))', '1.2.3.4/24',
+  '-1 mon +2 days -03:04:05.678', gen_random_uuid(), 'null', 'null', '{{1,2},{3,4}}', '{}', '(,)', '{(,)}', '(0.1,0.30000000000000004)', '((0,0))', '1.2.3.4/24',
   '1.2.3.0/24', '1', 'x', 'sad', null, 1, 0, null, 'a', 'b');
 update families set u = '11111111-2222-3333-4444-555555555555' where id in (1, 4);
 "#;
@@ -242,7 +241,7 @@ fn tables_of_one_side_only_are_differences() {
 #[test]
 fn partitions_of_other_shapes_are_compared_as_the_table_they_make() {
     let pair = Pair::between(Major::V15, Major::V18, "shapes");
-    let rows_sql = "insert into t select g, 'v' || g from generate_series(1, 1000) g";
+    let rows_sql = "insert into t (id, v) select g, 'v' || g from generate_series(1, 1000) g";
     pair.source
         .psql(&format!(
             "create table t (id int primary key, v text) partition by range (id);

@@ -32,7 +32,7 @@ const CHAIN_COLUMNS_MAX: usize = 100;
 /// A sample of the server's hash functions as one text: all lengths around the block size of the
 /// hash, all signs of integers.
 pub(super) const PROBE: &str = "select pg_catalog.string_agg(pg_catalog.concat_ws(' ', \
-     pg_catalog.hashtextextended(pg_catalog.repeat('aZ9.', n) collate pg_catalog.\"C\", n), \
+     pg_catalog.hashtextextended(pg_catalog.repeat('aZ9.', n::pg_catalog.int4) collate pg_catalog.\"C\", n), \
      pg_catalog.hashint2extended((n - 32)::pg_catalog.int2, n), \
      pg_catalog.hashint4extended(((n - 32) * 65000000)::pg_catalog.int4, n), \
      pg_catalog.hashint8extended((n - 32) * 280000000000000000, n)), ',' order by n) \
