@@ -18,3 +18,4 @@
 //! its commit record, the only position that grows with commit order.
 
 pub mod change;
+pub mod decode;
