@@ -17,5 +17,6 @@
 //! We never confirm to the source what is not durable here (A8). A transaction is named by the end of
 //! its commit record, the only position that grows with commit order.
 
+pub mod apply;
 pub mod change;
 pub mod decode;

@@ -5,6 +5,7 @@
 //!  io      ── frames in, bytes out; the only code that touches the socket
 //!  query   ── simple and extended queries, small owned results
 //!  pipeline── many statements, one round trip
+//!  queue   ── prepared statements and COPY data, sent as one train
 //!  copy    ── enter and leave COPY; what the relay moves in between
 //!  cancel  ── CancelRequest on a second connection
 //!  retry   ── pauses between attempts at what is transient
@@ -23,6 +24,7 @@ mod copy;
 mod io;
 mod pipeline;
 mod query;
+mod queue;
 pub mod retry;
 mod rows;
 pub mod settings;
@@ -40,6 +42,7 @@ pub use buffer::READ_BYTES;
 pub use cancel::CancelHandle;
 pub use pipeline::PipelineStatement;
 pub use query::StatementResult;
+pub use queue::{Parameter, QueueResult};
 pub use rows::{CommandResult, Row, Rows};
 
 /// A session with one server.
