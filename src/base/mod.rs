@@ -8,6 +8,7 @@ pub mod ident;
 pub mod ini;
 pub mod listing;
 pub mod log;
+pub mod preflight;
 pub mod stop;
 pub mod summary;
 pub mod units;

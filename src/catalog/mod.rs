@@ -7,6 +7,7 @@
 //!
 //! - [`model`]: plain values, no I/O; what `filter` and `plan` work on.
 //! - [`fetch`]: the whole source under its snapshot, and what exists on the target.
+//! - [`condition`]: in what condition both servers are, for the preflight.
 //! - [`facts`]: where to cut a table that is split by key; asked only for tables that are.
 //! - [`sequence_values`]: where the sequences stand, at any time.
 //! - [`lookup`]: from identifiers to objects.
@@ -15,6 +16,7 @@
 //! Sessions handed to this module have the settings of `connect::client` pinned, above all an empty
 //! `search_path`: definitions and type names come out schema-qualified.
 
+pub mod condition;
 pub mod facts;
 pub mod fetch;
 pub mod lookup;

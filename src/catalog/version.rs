@@ -68,6 +68,22 @@ const GATES: &[Gate] = &[
         then: "r.rngmultitypid",
         before: "0::pg_catalog.oid",
     },
+    Gate { placeholder: "extension_trusted", since: 130_000, then: "v.trusted", before: "false" },
+    Gate { placeholder: "attcompression", since: 140_000, then: "a.attcompression", before: "''" },
+    Gate {
+        placeholder: "datcollversion",
+        since: 150_000,
+        then: "d.datcollversion",
+        before: "null::pg_catalog.text",
+    },
+    Gate {
+        placeholder: "datcollversion_actual",
+        since: 150_000,
+        then: "pg_catalog.pg_database_collation_actual_version(d.oid)",
+        before: "null::pg_catalog.text",
+    },
+    // A member without the SET option of version 16 may not give objects to the role.
+    Gate { placeholder: "set_role", since: 160_000, then: "'set'", before: "'member'" },
     Gate { placeholder: "conperiod", since: 180_000, then: "con.conperiod", before: "false" },
     Gate { placeholder: "conenforced", since: 180_000, then: "con.conenforced", before: "true" },
 ];
@@ -120,7 +136,8 @@ mod tests {
     #[test]
     fn every_placeholder_has_a_gate() {
         for query in ALL {
-            for version in [100_000, 110_000, 120_000, 140_000, 180_000] {
+            for version in [100_000, 110_000, 120_000, 130_000, 140_000, 150_000, 160_000, 180_000]
+            {
                 let sql = adapt(query.sql, version).expect(query.file);
                 assert!(!sql.contains(['{', '}']), "{}", query.file);
             }

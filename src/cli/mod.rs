@@ -11,6 +11,7 @@
 //! Only this floor reads the command line and the environment and ends the process (A4).
 
 pub mod args;
+mod check;
 mod clone;
 mod compare;
 mod connection;
@@ -97,6 +98,9 @@ fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> 
             Some(CompareCommand::Data(args)) => start(&[&group.common, &args.compare.common])
                 .and_then(|program| compare::data(&args, &program)),
         },
+        Some(Command::Check(args)) => {
+            start(&[&args.common]).and_then(|program| check::run(&args, &program))
+        }
         Some(Command::Ping(args)) => {
             start(&[&args.common]).and_then(|program| program::ping(&args, &program))
         }

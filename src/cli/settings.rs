@@ -115,6 +115,7 @@ pub fn resolve_clone(
     let no_role_passwords = resolver.flag("no-role-passwords", args.selection.no_role_passwords)?;
     let skip = resolver.skip(args)?;
     let schema = resolver.schema(args)?;
+    let skip_checks = resolver.flag("skip-checks", args.run.skip_checks)?;
     let json = args.run.json || root_json;
     let config = CloneConfig {
         source: connections.source,
@@ -133,6 +134,7 @@ pub fn resolve_clone(
         resume,
         not_consistent,
         snapshot,
+        skip_checks,
         dry_run: args.run.dry_run,
         plan_format: if json { PlanFormat::Json } else { PlanFormat::Text },
         client_tools: ClientTools {

@@ -1,8 +1,10 @@
 //! Use cases, one per file. Each takes resolved settings and returns what happened; none prints.
 
+pub mod check;
 pub mod clone;
 pub mod compare;
 pub mod list;
 pub mod ping;
+mod preflight;
 pub mod snapshot;
 mod source;

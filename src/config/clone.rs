@@ -37,6 +37,8 @@ pub struct CloneConfig {
     pub not_consistent: bool,
     /// Import this exported snapshot instead of exporting one.
     pub snapshot: Option<String>,
+    /// Begin although the examination of both ends found what blocks.
+    pub skip_checks: bool,
     /// Print the plan and stop.
     pub dry_run: bool,
     /// How the plan is printed.

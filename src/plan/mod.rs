@@ -33,6 +33,7 @@ mod label;
 mod link;
 mod options;
 mod order;
+pub mod preflight;
 mod resume;
 mod split;
 mod table;

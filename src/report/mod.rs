@@ -4,6 +4,7 @@
 //! result arrives as a summary. Nothing below `cli` knows it.
 
 mod bars;
+pub mod check;
 pub mod compare_json;
 pub mod compare_text;
 pub mod error;

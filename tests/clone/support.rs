@@ -47,6 +47,25 @@ impl Pair {
         program_in(source, target, &self.dir.path().join("work")).env("PG_CONFIG", &self.pg_config)
     }
 
+    /// Two databases, 15 to 18, the source made with further words for CREATE DATABASE.
+    pub(crate) fn with_source_words(name: &str, words: &str) -> Self {
+        let pair = Self::new(name);
+        let source = TestDatabase::create_with(shared(Major::V15), &format!("{name}_src"), words);
+        Self { source: source.unwrap(), ..pair }
+    }
+
+    /// The program, ready to check.
+    pub(crate) fn check(&self) -> Pgcopydb {
+        self.check_between(&self.source.uri(), &self.target.uri())
+    }
+
+    /// The program, ready to check other connections.
+    pub(crate) fn check_between(&self, source: &str, target: &str) -> Pgcopydb {
+        let dir = self.dir.path().join("work");
+        let program = Pgcopydb::new().unwrap().arg("check").ends(source, target);
+        program.arg("--dir").arg(dir).env("PG_CONFIG", &self.pg_config)
+    }
+
     /// Clones and demands success.
     pub(crate) fn clone(&self, arguments: &[&str]) -> Output {
         self.program().args(arguments).run().unwrap().success().unwrap()

@@ -1,5 +1,6 @@
 //! The typed model of a database: plain values, serializable, no I/O.
 
+pub mod condition;
 pub mod constraint;
 pub mod index;
 pub mod sequence;

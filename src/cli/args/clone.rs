@@ -54,6 +54,9 @@ pub struct RunArgs {
     /// Stop everything at the first failure instead of finishing what does not depend on it
     #[arg(short = 'i', long)]
     pub fail_fast: bool,
+    /// Begin although the examination of both ends finds what blocks; see `pgcopydb check`
+    #[arg(long)]
+    pub skip_checks: bool,
     /// Print the plan and exit
     #[arg(long)]
     pub dry_run: bool,

@@ -69,6 +69,9 @@ pub enum Command {
     List(ListGroup),
     /// Compare source and target
     Compare(CompareGroup),
+    /// Examine both databases and list what would stop a migration, with what resolves it
+    #[command(override_usage = "pgcopydb check --source URI --target URI [options]")]
+    Check(Box<CloneArgs>),
     /// Connect to both databases and say so
     #[command(override_usage = "pgcopydb ping --source URI --target URI [options]")]
     Ping(PingArgs),

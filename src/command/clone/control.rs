@@ -64,7 +64,7 @@ impl Control {
 }
 
 /// Opens a session with pinned settings, patiently where a wait can help.
-pub(super) async fn open(info: &ConnInfo, backoff: &mut Backoff) -> Result<Session> {
+pub(in crate::command) async fn open(info: &ConnInfo, backoff: &mut Backoff) -> Result<Session> {
     loop {
         let attempt = async {
             let mut session = Session::connect_patiently(Side::Target, info, ROLE, backoff).await?;

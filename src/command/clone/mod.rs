@@ -11,15 +11,14 @@
 //! Stages are written to the ledger before what they announce (`pre-data` before pg_restore runs)
 //! and after what they complete, so a crash anywhere leaves a stage that says what may be half done.
 
-mod control;
+pub(super) mod control;
 mod estimates;
 pub(super) mod filters;
 mod identity;
 pub(super) mod pass;
-mod preflight;
 mod properties;
 mod roles;
-mod schema;
+pub(super) mod schema;
 pub(super) mod snapshot;
 mod summary;
 
@@ -30,7 +29,7 @@ use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
 use crate::base::summary::RunSummary;
 use crate::catalog::fetch;
-use crate::command::source;
+use crate::command::{preflight, source};
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::ledger;
@@ -40,7 +39,7 @@ use crate::local::workdir::{Service, WorkDir};
 
 use control::Control;
 use filters::Filters;
-use pass::{Pass, PassEnd};
+use pass::{Pass, PassEnd, plan, read};
 
 /// How often a run starts over under a new snapshot before it gives up.
 ///
@@ -152,18 +151,19 @@ async fn dry_run(
     let facts = fetch::target(target).await?;
     let ledger = ledger::open(target).await?;
     let version = fetch::server(&mut source).await?.version;
+    let gathered = preflight::gather(config, &mut source, target).await?;
     snapshot::begin(&mut source, config.snapshot.as_deref(), false, version).await?;
-    let planned = pass::plan(config, filters, &mut source, &facts).await?;
+    let read = read(config, filters, &mut source).await?;
     if ledger.is_none() {
-        for finding in preflight::conflicts(&planned.plan, &facts, config) {
-            tracing::warn!(object = finding.object, "{}", finding.reason);
-        }
+        let (objects, sessions) = ((&*read.catalog, &read.selection), (&mut source, target));
+        preflight::log(&preflight::examine(config, gathered, objects, &facts, sessions).await?);
     }
+    let plan = plan(config, &mut source, &facts, &read).await?;
     let text = match config.plan_format {
         crate::config::PlanFormat::Text => {
-            crate::plan::explain::text(&planned.plan, crate::plan::explain::Detail::Short)
+            crate::plan::explain::text(&plan, crate::plan::explain::Detail::Short)
         }
-        crate::config::PlanFormat::Json => crate::plan::explain::json(&planned.plan)
+        crate::config::PlanFormat::Json => crate::plan::explain::json(&plan)
             .map_err(|error| Error::internal(format!("the plan cannot be written: {error}")))?,
     };
     Ok(CloneOutcome { summary: RunSummary::default(), plan_text: Some(text) })

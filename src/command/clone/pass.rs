@@ -8,18 +8,21 @@ use super::control::Control;
 use super::filters::Filters;
 use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Snapshot};
-use super::{estimates, identity, preflight, roles, schema, summary};
+use super::{estimates, identity, roles, schema, summary};
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
+use crate::base::preflight::{Concern, Topic};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
 use crate::catalog::facts::key_bounds;
 use crate::catalog::fetch::{self, SizeSource};
 use crate::catalog::model::{ConstraintKind, Oid, SourceCatalog, TargetFacts};
+use crate::command::preflight;
 use crate::config::{CloneConfig, Resume};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
 use crate::filter::Selection;
+use crate::job::schema::roles::Passwords;
 use crate::ledger::{self, ObjectKind, RunRecord, Stage};
 use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
@@ -59,38 +62,52 @@ pub(super) struct Pass<'a> {
     findings: Vec<Finding>,
     /// Settings of the source's database, for the end.
     properties: Vec<Property>,
+    /// Whether roles arrive with their passwords.
+    passwords: Passwords,
 }
 
-/// A plan and what it was made from.
-pub(super) struct Planned {
-    pub(super) catalog: Arc<SourceCatalog>,
-    pub(super) plan: Plan,
+/// The source under its open snapshot, and what the filters keep of it.
+pub(in crate::command) struct Read {
+    pub(in crate::command) catalog: Arc<SourceCatalog>,
+    pub(in crate::command) selection: Selection,
 }
 
-/// Reads the source under its open snapshot and makes the plan.
+/// Reads the source under its open snapshot and applies the filters.
 ///
 /// # Errors
-/// Those of the queries, the filters and the plan.
-pub(super) async fn plan(
+/// Those of the queries and the filters.
+pub(in crate::command) async fn read(
     config: &CloneConfig,
     filters: &Filters,
     source: &mut Session,
-    facts: &TargetFacts,
-) -> Result<Planned> {
+) -> Result<Read> {
     let sizes = if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
     let catalog = fetch::source(source, sizes).await?;
-    preflight::refuse_older_target(catalog.server.version, facts.server.version)?;
     let selection = filters.select(&catalog, source).await?;
-    let options = PlanOptions::from(config);
-    let splits = split_facts(&catalog, &selection, &options, source).await?;
-    let plan = plan::build(&catalog, &selection, facts, &splits, &options)?;
-    Ok(Planned { catalog: Arc::new(catalog), plan })
+    Ok(Read { catalog: Arc::new(catalog), selection })
 }
 
-/// Asks the source where to cut the tables that are split by key.
+/// Makes the plan; where tables are split by key, their rows are looked at.
 ///
 /// # Errors
-/// Those of the queries.
+/// Those of the plan, and a session that is lost.
+pub(in crate::command) async fn plan(
+    config: &CloneConfig,
+    source: &mut Session,
+    facts: &TargetFacts,
+    read: &Read,
+) -> Result<Plan> {
+    let (catalog, selection) = (&*read.catalog, &read.selection);
+    let options = PlanOptions::from(config);
+    let splits = split_facts(catalog, selection, &options, source).await?;
+    Ok(plan::build(catalog, selection, facts, &splits, &options)?)
+}
+
+/// Asks the source where to cut the tables that are split by key. One whose rows the server refuses
+/// to look at, dropped since the snapshot for example, stays whole.
+///
+/// # Errors
+/// A session that is lost.
 pub(in crate::command) async fn split_facts(
     catalog: &SourceCatalog,
     selection: &Selection,
@@ -101,8 +118,16 @@ pub(in crate::command) async fn split_facts(
     for split in plan::tables_needing_key_cuts(catalog, selection, options) {
         let found = catalog.tables.iter().find(|table| table.oid == split.oid);
         let Some(table) = found else { continue };
-        let bounds = key_bounds(source, table, split.parts).await?;
-        splits.key_cuts.insert(split.oid, bounds.cuts);
+        match key_bounds(source, table, split.parts).await {
+            Ok(bounds) => {
+                splits.key_cuts.insert(split.oid, bounds.cuts);
+            }
+            // Dropped since the snapshot, or not to be read: it stays whole, and its copy says so.
+            Err(error) if error.as_server().is_some() && !source.is_broken() => {
+                tracing::warn!(%error, table = %table.name, "the table is not split");
+            }
+            Err(error) => return Err(error),
+        }
     }
     Ok(splits)
 }
@@ -132,6 +157,7 @@ impl<'a> Pass<'a> {
             reports: Vec::new(),
             findings: Vec::new(),
             properties: Vec::new(),
+            passwords: Passwords::LeftOut,
         }
     }
 
@@ -151,7 +177,11 @@ impl<'a> Pass<'a> {
         let facts = fetch::target(target.session().await?).await?;
         let server = fetch::server(&mut source).await?;
         let config = self.config;
-        roles::require_passwords(config, &mut source).await?;
+        self.passwords = roles::readable(config, &mut source).await?;
+        let gathered = match self.found.is_none() {
+            true => Some(preflight::gather(config, &mut source, target.session().await?).await?),
+            false => None,
+        };
         if self.stage() < Stage::PreData {
             self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
         }
@@ -163,14 +193,27 @@ impl<'a> Pass<'a> {
         )
         .await?;
         let attver = schema::has_attver(&mut source).await?;
-        let Planned { catalog, plan } = plan(config, &self.filters, &mut source, &facts).await?;
+        let read = read(config, &self.filters, &mut source).await?;
+        let tools = schema::Tools::find(config, &read.catalog, &facts, attver).await;
+        if let Some(gathered) = gathered {
+            let objects = (&*read.catalog, &read.selection);
+            let sessions = (&mut source, target.session().await?);
+            let mut concerns =
+                preflight::examine(config, gathered, objects, &facts, sessions).await?;
+            if let Err(error) = &tools {
+                concerns.insert(0, preflight::of_error(Topic::ClientTools, "client tools", error));
+            }
+            self.settle_concerns(concerns)?;
+        }
+        let tools = tools?;
+        let plan = plan(config, &mut source, &facts, &read).await?;
+        let catalog = read.catalog;
         if !config.skip.db_properties {
             self.properties = properties::read(&mut source).await?;
         }
         let holder = Holder::start(source);
         self.end_step(Step::Catalog, before, 0).await;
-        let tools = schema::Tools::find(config, &catalog, &facts, attver).await?;
-        self.settle_run(&catalog, &plan, &facts, &snapshot, target).await?;
+        self.settle_run(&catalog, &snapshot, target).await?;
         self.restore_schema(&tools, &plan, &snapshot, target).await?;
         let plan = self.remaining(plan, &snapshot, target).await?;
         let outcome = self.copy(&tools, plan, catalog, &facts, snapshot, target).await?;
@@ -178,19 +221,25 @@ impl<'a> Pass<'a> {
         Ok(outcome)
     }
 
+    /// Refuses to begin when the examination found what blocks, unless told to begin anyway.
+    fn settle_concerns(&self, concerns: Vec<Concern>) -> Result<()> {
+        if !self.config.skip_checks {
+            return preflight::refuse(concerns);
+        }
+        preflight::log(&concerns);
+        Ok(())
+    }
+
     /// Begins a run, or continues the one that the target holds when it is this one.
     async fn settle_run(
         &mut self,
         catalog: &SourceCatalog,
-        plan: &Plan,
-        facts: &TargetFacts,
         snapshot: &Snapshot,
         target: &mut Control,
     ) -> Result<()> {
         let options = identity::options_text(self.config, &self.filters);
         let now = identity::new_run(&catalog.server, options, &snapshot.identity);
         let Some(found) = &self.found else {
-            preflight::refuse_conflicts(plan, facts, self.config)?;
             ledger::create(target.session().await?, &now).await?;
             self.found = Some(now);
             return Ok(());
@@ -245,7 +294,7 @@ impl<'a> Pass<'a> {
             return Ok(());
         }
         let before = self.begin_step(Step::PrepareSchema).await;
-        self.findings.extend(roles::copy(self, tools, target).await?);
+        self.findings.extend(roles::copy(self, tools, self.passwords, target).await?);
         self.advance(Stage::PreData, target).await?;
         // Only before anything is restored: afterwards the ledger says what is there.
         let clean = (self.config.schema.drop_if_exists || repeat)

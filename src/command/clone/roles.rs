@@ -3,7 +3,7 @@
 use super::control::Control;
 use super::pass::Pass;
 use super::schema::Tools;
-use crate::base::error::{Error, ErrorKind, Result, Side};
+use crate::base::error::Result;
 use crate::base::summary::Finding;
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
@@ -14,28 +14,16 @@ fn passwords(config: &CloneConfig) -> Passwords {
     if config.no_role_passwords { Passwords::LeftOut } else { Passwords::Copied }
 }
 
-/// Demands that the passwords of roles can be read when they are to be copied (P-4).
-///
-/// # Errors
-/// `Config`, naming the option that does without.
-pub(super) async fn require_passwords(config: &CloneConfig, source: &mut Session) -> Result<()> {
-    if !config.roles || passwords(config) == Passwords::LeftOut {
-        return Ok(());
+/// Whether passwords are to be copied and can be: where they cannot be read, roles arrive without
+/// (P-4), which the examination has warned of.
+pub(super) async fn readable(config: &CloneConfig, source: &mut Session) -> Result<Passwords> {
+    let wanted = passwords(config);
+    if !config.roles || wanted == Passwords::LeftOut {
+        return Ok(wanted);
     }
-    let sql =
-        "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'select'), current_user";
-    let rows = source.query(sql, &[]).await?;
-    let row = rows.one()?;
-    if row.flag(0)? {
-        return Ok(());
-    }
-    let message = format!(
-        "role \"{}\" may not read pg_catalog.pg_authid, where the passwords of roles are",
-        row.text(1)?
-    );
-    Err(Error::new(Side::Source, ErrorKind::Config(message)).hint(
-        "Copy the roles without passwords (--roles --no-role-passwords), or connect as a superuser.",
-    ))
+    let sql = "select pg_catalog.has_table_privilege('pg_catalog.pg_authid', 'select')";
+    let may_read = source.query(sql, &[]).await?.one()?.flag(0)?;
+    Ok(if may_read { wanted } else { Passwords::LeftOut })
 }
 
 /// Copies the roles. Returns what was left out.
@@ -45,10 +33,11 @@ pub(super) async fn require_passwords(config: &CloneConfig, source: &mut Session
 pub(super) async fn copy(
     pass: &Pass<'_>,
     tools: &Tools,
+    passwords: Passwords,
     target: &mut Control,
 ) -> Result<Vec<Finding>> {
-    let Some(dumped) = tools.dump_roles(pass, passwords(pass.config)).await? else {
+    let Some(dumped) = tools.dump_roles(pass, passwords).await? else {
         return Ok(Vec::new());
     };
-    roles::apply(target.session().await?, &roles::parse(&dumped), passwords(pass.config)).await
+    roles::apply(target.session().await?, &roles::parse(&dumped), passwords).await
 }

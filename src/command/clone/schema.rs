@@ -38,7 +38,7 @@ const LOCK_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 const DROP_BATCH: usize = 200;
 
 /// Whether the source's columns carry the internal option that older tools print (D-43).
-pub(super) async fn has_attver(source: &mut Session) -> Result<bool> {
+pub(in crate::command) async fn has_attver(source: &mut Session) -> Result<bool> {
     let sql = "select exists (select from pg_catalog.pg_attribute a \
                where a.attoptions::pg_catalog.text like '%pg_attver=%')";
     source.query(sql, &[]).await?.one()?.flag(0)
@@ -57,7 +57,7 @@ pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()>
 }
 
 /// The client tools of a run and how they reach the servers.
-pub(super) struct Tools {
+pub(in crate::command) struct Tools {
     pair: ToolPair,
     /// `pg_dumpall`, with `--roles` only.
     dump_all: Option<Tool>,
@@ -83,7 +83,7 @@ impl Tools {
     ///
     /// # Errors
     /// `Tool` when there are none.
-    pub(super) async fn find(
+    pub(in crate::command) async fn find(
         config: &CloneConfig,
         source: &SourceCatalog,
         target: &TargetFacts,

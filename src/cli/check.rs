@@ -1,0 +1,23 @@
+//! Runs `check`: settings, command, list of findings.
+
+use super::args::CloneArgs;
+use super::exit::Exit;
+use super::program::Program;
+use super::settings::{self, ResolvedClone};
+use crate::base::error::Result;
+use crate::command;
+use crate::config::PlanFormat;
+use crate::report;
+
+/// Runs `check` with the options of a `clone`. Exit code 12 when something blocks.
+pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
+    let ResolvedClone { config, .. } =
+        settings::resolve_clone(args, program.json, &program.environment)?;
+    let examination = Program::block_on(command::check::run(&config))??;
+    let text = match config.plan_format {
+        PlanFormat::Text => report::check::text(&examination),
+        PlanFormat::Json => report::check::json(&examination)?,
+    };
+    report::print(&text)?;
+    Ok(if examination.blocks() { Exit::Failure } else { Exit::Success })
+}

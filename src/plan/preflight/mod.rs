@@ -1,0 +1,79 @@
+//! From facts about both ends to findings: what would stop a migration, or make it less than a copy.
+//!
+//! Pure, like the plan: `command::preflight` reads the facts and adds what only a running program
+//! sees (client tools, poolers, room in the work directory).
+//!
+//! To add a check: a function in the file of its subject that appends [`Concern`]s, with the exact
+//! statement or option that resolves what it found, and a line in `docs/check.md`.
+
+mod access;
+mod follow;
+mod names;
+mod objects;
+mod servers;
+#[cfg(test)]
+mod tests;
+
+use crate::base::preflight::{self, Concern};
+use crate::catalog::model::condition::{SourceCondition, TargetCondition};
+use crate::catalog::model::{SourceCatalog, TargetFacts};
+use crate::config::clone::{Jobs, SchemaOptions, Skip};
+use crate::filter::Selection;
+
+/// What is examined, and for what.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The source's objects.
+    pub catalog: &'a SourceCatalog,
+    /// What the filters keep of them.
+    pub selection: &'a Selection,
+    /// What the target has.
+    pub target: &'a TargetFacts,
+    /// Condition of the source.
+    pub source_condition: &'a SourceCondition,
+    /// Condition of the target.
+    pub target_condition: &'a TargetCondition,
+    /// What is wanted.
+    pub wishes: Wishes,
+}
+
+/// What the user wants, as far as it decides whether something is a problem.
+#[derive(Debug, Clone, Copy)]
+pub struct Wishes {
+    /// How the schema is restored.
+    pub schema: SchemaOptions,
+    /// What is left out.
+    pub skip: Skip,
+    /// Workers.
+    pub jobs: Jobs,
+    /// Roles are copied first.
+    pub roles: bool,
+    /// Without their passwords.
+    pub no_role_passwords: bool,
+    /// Changes are followed afterwards.
+    pub follow: bool,
+}
+
+/// Everything that was found, worst first.
+pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
+    let mut found = Vec::new();
+    servers::versions(facts, &mut found);
+    servers::settings(facts, &mut found);
+    servers::encodings(facts, &mut found);
+    servers::limits(facts, &mut found);
+    servers::ages(facts, &mut found);
+    access::source(facts, &mut found);
+    access::target(facts, &mut found);
+    access::roles(facts, &mut found);
+    objects::conflicts(facts, &mut found);
+    objects::extensions(facts, &mut found);
+    objects::collations(facts, &mut found);
+    objects::features(facts, &mut found);
+    objects::event_triggers(facts, &mut found);
+    objects::contents(facts, &mut found);
+    follow::replication(facts, &mut found);
+    follow::tables(facts, &mut found);
+    servers::unchecked(facts, &mut found);
+    preflight::sort(&mut found);
+    found
+}
