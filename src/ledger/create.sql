@@ -2,7 +2,7 @@
 -- Columns: see src/ledger/mod.rs.
 -- Minimum server version: 10.
 -- Source: https://www.postgresql.org/docs/current/sql-createtable.html
-create schema pgcopydb;
+create schema if not exists pgcopydb;
 revoke all on schema pgcopydb from public;
 comment on schema pgcopydb is 'ledger of a running migration; removed when it is complete';
 create table pgcopydb.run (
@@ -27,6 +27,7 @@ create table pgcopydb.part (
     rows bigint not null,
     bytes bigint not null,
     duration_ms bigint not null,
+    snapshot_lsn pg_lsn,
     primary key (relation, part_index)
 );
 create table pgcopydb.split (

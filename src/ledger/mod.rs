@@ -16,13 +16,17 @@
 //! the transaction that makes the object.
 
 mod run;
+mod start;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use proto::lsn::Lsn;
 
 use crate::base::error::Result;
 use crate::connect::client::{Row, Session};
 
 pub use run::{RunRecord, Stage, create, lock, make_durable, open, remove, set_stage, start_again};
+pub use start::{read_starts, record_starts};
 
 /// Name of the schema on the target.
 pub const SCHEMA: &str = "pgcopydb";
@@ -102,13 +106,17 @@ pub struct PartRecord {
     pub bytes: u64,
     /// How long the copy took, in milliseconds.
     pub duration_ms: u64,
+    /// Position of the source that the snapshot stands at, where changes are followed: what was
+    /// committed up to here is in the rows.
+    pub snapshot_lsn: Option<Lsn>,
 }
 
 /// The statement that records a copied part; to be run in the transaction that copied it.
 pub fn part_sql(part: &PartRecord) -> String {
+    let lsn = part.snapshot_lsn.map_or_else(|| "null".to_owned(), |lsn| format!("'{lsn}'"));
     format!(
         "insert into pgcopydb.part (relation, part_index, part_count, file_node, rows, bytes, \
-         duration_ms) values ({}, {}, {}, {}, {}, {}, {})",
+         duration_ms, snapshot_lsn) values ({}, {}, {}, {}, {}, {}, {}, {lsn})",
         part.relation,
         part.part_index,
         part.part_count,
@@ -183,7 +191,7 @@ pub async fn forget_object(session: &mut Session, kind: ObjectKind, key: u32) ->
 
 /// Reads [`PartRecord`]s.
 const PARTS_SQL: &str = "select relation, part_index, part_count, file_node, rows, bytes, \
-                         duration_ms from pgcopydb.part";
+                         duration_ms, snapshot_lsn::text from pgcopydb.part";
 
 /// One row of [`PARTS_SQL`].
 fn part_record(row: &Row) -> Result<PartRecord> {
@@ -195,6 +203,7 @@ fn part_record(row: &Row) -> Result<PartRecord> {
         rows: row.parse(4)?,
         bytes: row.parse(5)?,
         duration_ms: row.parse(6)?,
+        snapshot_lsn: row.parse_optional(7)?,
     })
 }
 

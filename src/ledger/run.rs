@@ -204,12 +204,12 @@ pub async fn set_stage(session: &mut Session, stage: Stage) -> Result<()> {
     session.execute(&sql).await.map(drop)
 }
 
-/// Removes the ledger.
+/// Removes the ledger. What change data capture keeps in the same schema stays.
 ///
 /// # Errors
 /// Those of the statement.
 pub async fn remove(session: &mut Session) -> Result<()> {
-    session.execute("drop schema if exists pgcopydb cascade").await.map(drop)
+    session.execute(include_str!("remove.sql")).await.map(drop)
 }
 
 #[cfg(test)]

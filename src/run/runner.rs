@@ -8,6 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use proto::lsn::Lsn;
+
 use super::dispatcher::{JobReport, JobRunner};
 use super::pool::Pool;
 use crate::base::counters::JobCounters;
@@ -42,6 +44,7 @@ pub struct PgJobRunner {
     plan: Arc<Plan>,
     catalog: Arc<SourceCatalog>,
     snapshot: Option<String>,
+    snapshot_lsn: Option<Lsn>,
     metadata: Metadata,
     source: Pool,
     target: Pool,
@@ -50,11 +53,12 @@ pub struct PgJobRunner {
 impl PgJobRunner {
     /// A runner for one pass over a plan.
     ///
-    /// `snapshot` is the exported snapshot that every source session imports.
+    /// `snapshot` is the exported snapshot that every source session imports, and where it stands when
+    /// changes are followed.
     pub fn new(
         plan: Arc<Plan>,
         catalog: Arc<SourceCatalog>,
-        snapshot: Option<String>,
+        (snapshot, snapshot_lsn): (Option<String>, Option<Lsn>),
         schema: SchemaOptions,
         source: Pool,
         target: Pool,
@@ -63,6 +67,7 @@ impl PgJobRunner {
             plan,
             catalog,
             snapshot,
+            snapshot_lsn,
             metadata: Metadata {
                 owner: !schema.no_owner,
                 acl: !schema.no_acl,
@@ -196,6 +201,7 @@ impl PgJobRunner {
                 rows: outcome.rows,
                 bytes: outcome.bytes,
                 duration_ms: u64::try_from(outcome.duration.as_millis()).unwrap_or(u64::MAX),
+                snapshot_lsn: self.snapshot_lsn,
             })
         };
         let snapshot = self.snapshot.as_deref();

@@ -40,6 +40,7 @@ use crate::local::workdir::{Service, WorkDir};
 use control::Control;
 use filters::Filters;
 use pass::{Pass, PassEnd, plan, read};
+use snapshot::Provider;
 
 /// How often a run starts over under a new snapshot before it gives up.
 ///
@@ -68,8 +69,21 @@ pub async fn run(
 ) -> Result<CloneOutcome> {
     let snapshot = snapshot::adopt(&config)?;
     let config = CloneConfig { snapshot, ..config };
+    run_under(config, events, stop, None).await
+}
+
+/// Copies a database; the snapshots come from `provider` when there is one.
+///
+/// # Errors
+/// Those of [`run`].
+pub(in crate::command) async fn run_under(
+    config: CloneConfig,
+    events: EventSender,
+    stop: StopSignal,
+    provider: Option<Provider>,
+) -> Result<CloneOutcome> {
     // Boxed: this future holds the state of every stage.
-    let work = Box::pin(clone(&config, &events, &stop));
+    let work = Box::pin(clone(&config, &events, &stop, provider));
     tokio::select! {
         outcome = work => outcome,
         // Before and after the jobs, which stop in order by themselves, a fast stop ends everything.
@@ -82,6 +96,7 @@ async fn clone(
     config: &CloneConfig,
     events: &EventSender,
     stop: &StopSignal,
+    provider: Option<Provider>,
 ) -> Result<CloneOutcome> {
     let started = Instant::now();
     let filters = Filters::read(config.filters.as_deref(), config.skip.extensions)?;
@@ -109,6 +124,7 @@ async fn clone(
         return Ok(CloneOutcome::default());
     }
     let mut pass = Pass::new(config, filters, directory, state, events, stop, started);
+    pass.provider = provider;
     pass.open_ledger(&mut target).await?;
     let mut next_source = Some(source);
     for number in 1.. {

@@ -4,13 +4,16 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use proto::lsn::Lsn;
+
 use super::control::Control;
 use super::filters::Filters;
 use super::properties::{self, Property};
-use super::snapshot::{self, Holder, Snapshot};
+use super::snapshot::{self, Holder, Provider, Snapshot};
 use super::{estimates, identity, roles, schema, summary};
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
+use crate::base::ident::QualifiedName;
 use crate::base::preflight::{Concern, Topic};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
@@ -23,7 +26,7 @@ use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
 use crate::filter::Selection;
 use crate::job::schema::roles::Passwords;
-use crate::ledger::{self, ObjectKind, RunRecord, Stage};
+use crate::ledger::{self, ObjectKind, PartRecord, RunRecord, Stage};
 use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
 use crate::plan::{
@@ -57,6 +60,8 @@ pub(super) struct Pass<'a> {
     found: Option<RunRecord>,
     /// `--restart` has not been honoured yet.
     restart: bool,
+    /// Gives the snapshots when changes are followed.
+    pub(super) provider: Option<Provider>,
     steps: BTreeMap<Step, StepTiming>,
     reports: Vec<(plan::JobKind, JobReport)>,
     findings: Vec<Finding>,
@@ -153,6 +158,7 @@ impl<'a> Pass<'a> {
             started,
             found: None,
             restart: config.resume == Resume::Restart,
+            provider: None,
             steps: BTreeMap::new(),
             reports: Vec::new(),
             findings: Vec::new(),
@@ -185,13 +191,14 @@ impl<'a> Pass<'a> {
         if self.stage() < Stage::PreData {
             self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
         }
-        let snapshot = snapshot::begin(
-            &mut source,
-            config.snapshot.as_deref(),
-            !config.not_consistent,
-            server.version,
-        )
-        .await?;
+        let provided = match &mut self.provider {
+            Some(provider) => Some((provider.next)().await?),
+            None => None,
+        };
+        let named = provided.as_ref().map(|one| one.id.as_str()).or(config.snapshot.as_deref());
+        let mut snapshot =
+            snapshot::begin(&mut source, named, !config.not_consistent, server.version).await?;
+        snapshot.lsn = provided.as_ref().map(|one| one.lsn);
         let attver = schema::has_attver(&mut source).await?;
         let read = read(config, &self.filters, &mut source).await?;
         let tools = schema::Tools::find(config, &read.catalog, &facts, attver).await;
@@ -218,6 +225,7 @@ impl<'a> Pass<'a> {
         let plan = self.remaining(plan, &snapshot, target).await?;
         let outcome = self.copy(&tools, plan, catalog, &facts, snapshot, target).await?;
         holder.release().await;
+        drop(provided.map(|one| one.keep));
         Ok(outcome)
     }
 
@@ -333,7 +341,8 @@ impl<'a> Pass<'a> {
                 _ => again.push(table.oid),
             }
         }
-        if !ledger.parts.is_empty() && !same_rows {
+        // The changes between two snapshots are in the stream, when there is one.
+        if !ledger.parts.is_empty() && !same_rows && self.provider.is_none() {
             self.findings.push(other_snapshot(ledger.parts.len()));
         }
         ledger::forget_parts(session, &again).await?;
@@ -452,7 +461,7 @@ impl<'a> Pass<'a> {
         PgJobRunner::new(
             Arc::clone(plan),
             catalog,
-            snapshot.id,
+            (snapshot.id, snapshot.lsn),
             self.config.schema,
             Pool::new(Side::Source, source, "copy", SessionRole::Source),
             Pool::new(Side::Target, target, "copy", SessionRole::TargetIndexer(maintenance)),
@@ -506,6 +515,10 @@ impl<'a> Pass<'a> {
         }
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
         if whole {
+            if let Some(provider) = &self.provider {
+                let starts = starts(plan, &ledger, provider.slot_lsn);
+                ledger::record_starts(session, &starts).await?;
+            }
             ledger::set_stage(session, Stage::Complete).await?;
             self.state.flush().await?;
             self.state.finish().await?;
@@ -544,6 +557,16 @@ impl<'a> Pass<'a> {
         timing.bytes += bytes;
         self.tell(Event::StepFinished(step, elapsed)).await;
     }
+}
+
+/// Where the changes of each table begin that was not copied under the slot's own snapshot.
+fn starts(plan: &Plan, ledger: &ledger::Done, slot_lsn: Lsn) -> Vec<(QualifiedName, Lsn)> {
+    let lsn = |parts: &Vec<PartRecord>| parts.iter().filter_map(|part| part.snapshot_lsn).max();
+    let start = |table: &TablePlan| {
+        let lsn = ledger.parts.get(&table.oid).and_then(lsn).filter(|lsn| *lsn > slot_lsn)?;
+        Some((table.name.clone(), lsn))
+    };
+    plan.tables.iter().filter_map(start).collect()
 }
 
 /// What the work directory's state keeps of the plan's tables.

@@ -1,7 +1,10 @@
 //! The snapshot that everything is read under, and the session that keeps it alive.
 
+use std::any::Any;
+use std::pin::Pin;
 use std::time::Duration;
 
+use proto::lsn::Lsn;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -23,6 +26,30 @@ pub(in crate::command) struct Snapshot {
     pub(in crate::command) id: Option<String>,
     /// `pg_current_snapshot()`: two snapshots with the same text see the same rows.
     pub(in crate::command) identity: String,
+    /// Where it stands in the source's log, when changes are followed: what was committed up to here is
+    /// seen, nothing else.
+    pub(in crate::command) lsn: Option<Lsn>,
+}
+
+/// A snapshot that somebody else exported, with its place in the source's log.
+pub(in crate::command) struct Provided {
+    /// Identifier to import.
+    pub(in crate::command) id: String,
+    /// Where it stands.
+    pub(in crate::command) lsn: Lsn,
+    /// What keeps it alive until it is dropped.
+    pub(in crate::command) keep: Box<dyn Any + Send>,
+}
+
+/// A snapshot that is being made.
+pub(in crate::command) type Providing = Pin<Box<dyn Future<Output = Result<Provided>> + Send>>;
+
+/// Gives each pass its snapshot when changes are followed; a later one stands at a later position.
+pub(in crate::command) struct Provider {
+    /// Makes the next one.
+    pub(in crate::command) next: Box<dyn FnMut() -> Providing + Send>,
+    /// Where the slot begins: the stream has what was committed after this, nothing before.
+    pub(in crate::command) slot_lsn: Lsn,
 }
 
 /// The snapshot to import: the one that the option names, else the one that `pgcopydb snapshot` holds
@@ -98,7 +125,7 @@ pub(in crate::command) async fn begin(
         }
         None => None,
     };
-    Ok(Snapshot { id, identity: identity.one()?.text(0)?.to_owned() })
+    Ok(Snapshot { id, identity: identity.one()?.text(0)?.to_owned(), lsn: None })
 }
 
 /// Keeps a session's transaction, and with it the snapshot, alive until it is released.

@@ -247,8 +247,8 @@ impl Worker {
             train.text(&sql, &[], Expect::Any)?;
         }
         let end = batch.end().filter(|_| frame.commits);
-        if let Some((lsn, _)) = end {
-            self.position.load(&mut train, lsn)?;
+        if let Some((lsn, time)) = end {
+            self.position.queue(&mut train, lsn, time)?;
         }
         train.run(&mut missed).await?;
         if !missed.is_empty() {
@@ -290,10 +290,10 @@ impl Worker {
     /// Commits and notes how far we are.
     async fn commit(&mut self, batch: &Batch, lsn: Lsn, time: Option<PgTimestamp>) -> Result<()> {
         let mut train = Train::new(&mut self.session, &mut self.prepared);
-        self.position.load_commit(&mut train, lsn, time)?;
+        train.text("commit", &[], Expect::Any)?;
         train.text(LOG_SQL, &[], Expect::Any)?;
         train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, batch))?;
-        let log = train.results().last().and_then(|result| result.rows.first());
+        let log = train.results().get(1).and_then(|result| result.rows.first());
         let (end, flushed) = match log {
             Some(row) => (row.parse(0)?, row.parse(1)?),
             None => (Lsn::MAX, Lsn::INVALID),
@@ -354,11 +354,11 @@ impl Worker {
         let mut train = Train::new(&mut self.session, &mut self.prepared);
         train.text("begin", &[], Expect::Any)?;
         train.text("set local synchronous_commit = on", &[], Expect::Any)?;
-        self.position.load(&mut train, lsn)?;
-        let none = Batch::default();
-        train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, &none))?;
-        self.position.load_commit(&mut train, lsn, self.commit_time)?;
-        train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, &none))?;
+        self.position.queue(&mut train, lsn, self.commit_time)?;
+        let sent = train.run(&mut Vec::new()).await;
+        let end = Batch::default();
+        sent.map_err(|failure| message::explain(failure, &end))?;
+        self.session.execute("commit").await?;
         self.position.set_current(lsn);
         self.written = lsn;
         self.unflushed.clear();

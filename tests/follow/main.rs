@@ -1,7 +1,0 @@
-//! Change data capture between real servers, judged by the servers' own tools.
-
-#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
-
-mod apply;
-mod capture;
-mod stream;
