@@ -43,7 +43,10 @@ pub struct FollowConfig {
 }
 
 /// Logical decoding output plugins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
 pub enum Plugin {
     /// Built into the server from version 10.
     #[default]

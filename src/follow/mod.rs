@@ -20,3 +20,5 @@
 pub mod apply;
 pub mod change;
 pub mod decode;
+pub mod receive;
+pub mod store;

@@ -13,7 +13,7 @@ use proto::startup::{
 use super::buffer::ReadBuffer;
 use super::io::server_error;
 use super::retry::Backoff;
-use super::{CancelHandle, Session, trace};
+use super::{CancelHandle, Rows, Session, trace};
 use crate::base::error::{Class, Error, ErrorKind, Result, Side};
 use crate::base::log::NOTICE;
 use crate::connect::conninfo::{ConnInfo, HostSpec, Policy, TargetSessionAttrs};
@@ -22,6 +22,24 @@ use crate::connect::net::{self, OpenError, Stream, TlsAttempt};
 /// Longest `application_name` that a server keeps, in bytes.
 /// Source: NAMEDATALEN − 1.
 const APPLICATION_NAME_BYTES_MAX: usize = 63;
+
+/// Which kind of backend serves a session.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mode {
+    /// An ordinary one.
+    Ordinary,
+    /// A walsender connected to the database: takes replication commands and simple queries, no
+    /// extended ones.
+    LogicalReplication,
+}
+
+/// What a session is for.
+#[derive(Debug, Clone, Copy)]
+struct Purpose<'a> {
+    mode: Mode,
+    /// Ends up in `application_name`.
+    role: &'a str,
+}
 
 impl Session {
     /// Connects to the first host that answers and suits, authenticates, and runs nothing else.
@@ -34,6 +52,17 @@ impl Session {
     /// Class `Permission` for a refused password (the next hosts are not tried then), `Transient`
     /// when no host could be reached, `Config` for TLS files that cannot be used.
     pub async fn connect(side: Side, info: &ConnInfo, role: &str) -> Result<Self> {
+        Self::connect_in(Mode::Ordinary, side, info, role).await
+    }
+
+    /// Like [`Session::connect`] for one of the two modes of a session.
+    pub(super) async fn connect_in(
+        mode: Mode,
+        side: Side,
+        info: &ConnInfo,
+        role: &str,
+    ) -> Result<Self> {
+        let purpose = Purpose { mode, role };
         let mut failures: Vec<Error> = Vec::new();
         // prefer-standby is two rounds: standbys only, then whatever is there.
         let rounds: &[TargetSessionAttrs] = match info.target_session_attrs {
@@ -46,7 +75,7 @@ impl Session {
             for host in net::ordered_hosts(info) {
                 // One entry per address: each may be a server of another kind.
                 for place in net::resolve(&host, info).await {
-                    match connect_host(side, info, &place, role).await {
+                    match connect_host(side, info, &place, purpose).await {
                         Ok(mut session) => match session.suits(*wanted).await {
                             Ok(true) => return Ok(session),
                             Ok(false) => failures.push(unsuitable(side, &session, *wanted)),
@@ -87,13 +116,19 @@ impl Session {
         }
     }
 
+    /// The rows of one statement through the simple protocol, which every backend speaks.
+    async fn ask(&mut self, sql: &str) -> Result<Rows> {
+        let results = self.simple_query(sql).await?;
+        Ok(results.into_iter().next().map(|result| result.rows).unwrap_or_default())
+    }
+
     /// Whether the server is what `target_session_attrs` asks for.
     async fn suits(&mut self, wanted: TargetSessionAttrs) -> Result<bool> {
         let standby = async |session: &mut Self| -> Result<bool> {
-            session.query("select pg_catalog.pg_is_in_recovery()", &[]).await?.one()?.flag(0)
+            session.ask("select pg_catalog.pg_is_in_recovery()").await?.one()?.flag(0)
         };
         let read_only = async |session: &mut Self| -> Result<bool> {
-            let rows = session.query("show transaction_read_only", &[]).await?;
+            let rows = session.ask("show transaction_read_only").await?;
             Ok(rows.one()?.text(0)? == "on")
         };
         Ok(match wanted {
@@ -130,7 +165,12 @@ fn summarize(side: Side, mut failures: Vec<Error>) -> Error {
 }
 
 /// Tries one host, with TLS and without as `sslmode` says.
-async fn connect_host(side: Side, info: &ConnInfo, host: &HostSpec, role: &str) -> Result<Session> {
+async fn connect_host(
+    side: Side,
+    info: &ConnInfo,
+    host: &HostSpec,
+    purpose: Purpose<'_>,
+) -> Result<Session> {
     let attempts = net::attempts(host, info);
     let mut last = None;
     for (index, attempt) in attempts.iter().enumerate() {
@@ -151,7 +191,7 @@ async fn connect_host(side: Side, info: &ConnInfo, host: &HostSpec, role: &str) 
                 return Err(error);
             }
         };
-        match start(side, info, host, *attempt, stream, role).await {
+        match start(side, info, host, *attempt, stream, purpose).await {
             Ok(session) => return Ok(session),
             // invalid_authorization_specification: pg_hba.conf may allow the other transport.
             Err(error) if another && error.sqlstate() == Some("28000") => last = Some(error),
@@ -168,10 +208,10 @@ async fn start(
     host: &HostSpec,
     attempt: TlsAttempt,
     mut stream: Stream,
-    role: &str,
+    purpose: Purpose<'_>,
 ) -> Result<Session> {
     let peer = stream.peer.clone();
-    let work = authenticate(side, info, host, &mut stream, role);
+    let work = authenticate(side, info, host, &mut stream, purpose);
     let (done, read) = match info.connect_timeout {
         None => work.await?,
         Some(limit) => tokio::time::timeout(limit, work).await.unwrap_or_else(|_| {
@@ -203,13 +243,13 @@ async fn authenticate(
     info: &ConnInfo,
     host: &HostSpec,
     stream: &mut Stream,
-    role: &str,
+    purpose: Purpose<'_>,
 ) -> Result<(StartupDone, ReadBuffer)> {
     use tokio::io::AsyncWriteExt as _;
 
     let peer = stream.peer.clone();
     let lost = |error| Error::connection(side, format!("connection to {peer}"), error);
-    let config = startup_config(info, host, stream, role)?;
+    let config = startup_config(info, host, stream, purpose)?;
     let (mut startup, first) =
         Startup::new(config).map_err(|error| startup_error(side, info, &peer, error))?;
     trace::sent_untagged(format_args!("{side}"), &first);
@@ -260,8 +300,9 @@ fn startup_config(
     info: &ConnInfo,
     host: &HostSpec,
     stream: &Stream,
-    role: &str,
+    purpose: Purpose<'_>,
 ) -> Result<StartupConfig> {
+    let role = purpose.role;
     let mut name = info
         .application_name
         .clone()
@@ -275,6 +316,9 @@ fn startup_config(
         vec![("client_encoding".into(), "UTF8".into()), ("application_name".into(), name)];
     if let Some(options) = &info.options {
         parameters.push(("options".into(), options.clone()));
+    }
+    if purpose.mode == Mode::LogicalReplication {
+        parameters.push(("replication".into(), "database".into()));
     }
     let require_auth: RequireAuth = info
         .require_auth

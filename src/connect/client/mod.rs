@@ -7,6 +7,7 @@
 //!  pipeline── many statements, one round trip
 //!  queue   ── prepared statements and COPY data, sent as one train
 //!  copy    ── enter and leave COPY; what the relay moves in between
+//!  replication ── a logical walsender: slots, the stream of changes, feedback
 //!  cancel  ── CancelRequest on a second connection
 //!  retry   ── pauses between attempts at what is transient
 //!  settings── what every session pins first
@@ -25,6 +26,7 @@ mod io;
 mod pipeline;
 mod query;
 mod queue;
+pub mod replication;
 pub mod retry;
 mod rows;
 pub mod settings;

@@ -45,7 +45,12 @@ impl Backoff {
         Self { total: RETRY_FIRST, ..Self::new(0) }
     }
 
-    /// The next pause, or `None` when the total ([`RETRY_TOTAL`]) is used up.
+    /// For work that goes on for days: gives up after `total` of nothing but failures.
+    pub fn lasting(seed: u64, total: Duration) -> Self {
+        Self { total, ..Self::new(seed) }
+    }
+
+    /// The next pause, or `None` when the total ([`RETRY_TOTAL`] unless said otherwise) is used up.
     pub fn next_pause(&mut self) -> Option<Duration> {
         if self.spent >= self.total {
             return None;

@@ -247,7 +247,7 @@ pub async fn pin(session: &mut Session, role: SessionRole) -> Result<Pinned> {
 }
 
 /// `server_version_num` out of `server_version` ("15.20 (Debian 15.20-1)", "18beta1", "9.6.24").
-fn version_number(text: &str) -> u32 {
+pub(super) fn version_number(text: &str) -> u32 {
     let mut numbers =
         text.split(|c: char| !c.is_ascii_digit()).map_while(|digits| digits.parse::<u32>().ok());
     let major = numbers.next().unwrap_or(0);

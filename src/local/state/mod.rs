@@ -17,6 +17,7 @@ mod journal;
 mod progress;
 mod run;
 mod schema;
+mod sentinel;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -29,6 +30,7 @@ use tokio::sync::oneshot;
 pub use journal::{Entry, IndexRow, JobKey, TableRow};
 pub use progress::{Progress, RunningJob, read_progress};
 pub use run::{Database, Identity, Intent, Opening, Run};
+pub use sentinel::{Sentinel, SentinelHandle, SentinelRow, SlotRecord};
 
 use crate::base::error::{Error, Result};
 use actor::Request;

@@ -19,10 +19,10 @@ const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 const APPLICATION_ID: i32 = 0x7067_6370;
 
 /// The newest version of the tables that we know.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// One step per version; `user_version` counts the steps applied.
-const MIGRATIONS: [&str; VERSION as usize] = [VERSION_1];
+const MIGRATIONS: [&str; VERSION as usize] = [VERSION_1, VERSION_2];
 
 /// Version 1: the run, the plan's objects, the journal.
 const VERSION_1: &str = "
@@ -75,6 +75,22 @@ create table timings(
 );
 ";
 
+/// Version 2: change data capture. Positions are text of type `pg_lsn`.
+const VERSION_2: &str = "
+create table sentinel(
+    id integer primary key check (id = 1),
+    startpos text not null, endpos text not null, apply integer not null,
+    write_lsn text not null, flush_lsn text not null, replay_lsn text not null
+);
+create table replication_slot(
+    id integer primary key check (id = 1),
+    slot_name text not null, lsn text not null, snapshot text, plugin text not null,
+    publications text not null, publications_are_ours integer not null,
+    origin text not null, system_identifier text not null, timeline integer not null,
+    database text not null
+);
+";
+
 /// Opens the database for writing, creates or upgrades its tables.
 ///
 /// # Errors
@@ -98,6 +114,10 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     connection
         .execute_batch("pragma journal_mode = wal; pragma synchronous = full;")
         .map_err(fail)?;
+    // The usual case, and one that must not wait for another process that writes.
+    if version == VERSION {
+        return Ok(connection);
+    }
     let transaction = connection.transaction().map_err(fail)?;
     for step in MIGRATIONS.iter().skip(version as usize) {
         transaction.execute_batch(step).map_err(fail)?;

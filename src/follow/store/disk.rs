@@ -1,0 +1,99 @@
+//! How much room there is.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+/// Share of the file system that stays free when no limit is given: a tenth. A full disk stops more
+/// than us.
+const FREE_SHARE: u64 = 10;
+
+/// Share below which nothing is written however urgent it is: a hundredth.
+const FREE_SHARE_CRITICAL: u64 = 100;
+
+/// How often the file system is asked.
+const ASK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// How much room there is for more changes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Room {
+    /// Enough.
+    #[default]
+    Free,
+    /// At the limit: receive waits until applied changes are pruned.
+    Full,
+    /// The file system is nearly full.
+    Critical,
+}
+
+/// Watches the limits.
+#[derive(Debug)]
+pub(super) struct Limits {
+    bytes_max: Option<u64>,
+    asked: Option<Instant>,
+    seen: Room,
+}
+
+impl Limits {
+    /// Limits the store to so many bytes; `None`: as long as a tenth of the disk is free.
+    pub(super) fn new(bytes_max: Option<u64>) -> Self {
+        Self { bytes_max, asked: None, seen: Room::Free }
+    }
+
+    /// How much room there is while the store holds `bytes`.
+    pub(super) fn room(&mut self, dir: &Path, bytes: u64) -> Room {
+        if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_INTERVAL) {
+            self.asked = Some(Instant::now());
+            // A file system that does not say is taken as roomy: writing will tell.
+            self.seen = rustix::fs::statvfs(dir)
+                .map_or(Room::Free, |stat| share(stat.f_bavail, stat.f_blocks));
+        }
+        let own = match self.bytes_max {
+            Some(max) if bytes >= max => Room::Full,
+            _ => Room::Free,
+        };
+        match (self.bytes_max, self.seen) {
+            (Some(_), Room::Full) => own,
+            (_, seen) => seen.max(own),
+        }
+    }
+}
+
+/// What free and total blocks mean.
+fn share(free: u64, total: u64) -> Room {
+    if free < total / FREE_SHARE_CRITICAL {
+        Room::Critical
+    } else if free < total / FREE_SHARE {
+        Room::Full
+    } else {
+        Room::Free
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_tenth_stays_free() {
+        assert_eq!(share(100, 1000), Room::Free);
+        assert_eq!(share(99, 1000), Room::Full);
+        assert_eq!(share(10, 1000), Room::Full);
+        assert_eq!(share(9, 1000), Room::Critical);
+    }
+
+    #[test]
+    fn a_limit_in_bytes_replaces_the_tenth_but_not_the_last_hundredth() {
+        let mut limits = Limits::new(Some(1000));
+        limits.asked = Some(Instant::now());
+        let dir = Path::new("/");
+        for (seen, bytes, room) in [
+            (Room::Free, 999, Room::Free),
+            (Room::Free, 1000, Room::Full),
+            (Room::Full, 0, Room::Free),
+            (Room::Critical, 0, Room::Critical),
+        ] {
+            limits.seen = seen;
+            assert_eq!(limits.room(dir, bytes), room, "{seen:?} {bytes}");
+        }
+    }
+}
