@@ -39,7 +39,7 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
 const SUMMARY_FILE: &str = "summary.json";
 
 /// Says how to go on after a stop.
-fn explain_stop(error: Error) -> Error {
+pub(super) fn explain_stop(error: Error) -> Error {
     match error.class() {
         Class::Cancelled => error.hint("Run the same command again to continue."),
         _ => error,

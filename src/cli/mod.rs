@@ -24,6 +24,7 @@ pub mod reference;
 pub mod settings;
 pub mod signals;
 mod snapshot;
+mod step;
 pub mod usage;
 pub mod variables;
 pub mod version;
@@ -53,22 +54,30 @@ pub fn main() -> ExitCode {
 /// Runs the program.
 fn run(arguments: &[OsString], environment: ProcessEnvironment) -> Exit {
     let root = args::command();
-    let parsed = root
-        .clone()
-        .try_get_matches_from(arguments)
-        .and_then(|matches| Cli::from_arg_matches(&matches));
+    let parsed = root.clone().try_get_matches_from(arguments).and_then(|matches| {
+        Cli::from_arg_matches(&matches).map(|cli| (cli, args::relevant::unused(&matches)))
+    });
     match parsed {
         Err(error) => answer(usage::reply(&error, arguments, &root)),
-        Ok(cli) => dispatch(cli, environment, &root),
+        Ok((cli, unused)) => dispatch(cli, environment, &root, &unused),
     }
 }
 
 /// Runs the command that was asked for.
-fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> Exit {
+fn dispatch(
+    cli: Cli,
+    environment: ProcessEnvironment,
+    root: &clap::Command,
+    (path, unused): &(String, Vec<String>),
+) -> Exit {
     let Cli { common, json, command } = cli;
     let start = |own: &[&CommonArgs]| {
         let all: Vec<&CommonArgs> = std::iter::once(&common).chain(own.iter().copied()).collect();
-        Program::start(&all, json, environment)
+        Program::start(&all, json, environment).inspect(|_| {
+            for option in unused {
+                tracing::warn!("option --{option} has no effect in `pgcopydb {path}`");
+            }
+        })
     };
     let result = match command {
         None => return answer(Reply::Wrong(usage::expected_command(&[], root))),
@@ -84,6 +93,21 @@ fn dispatch(cli: Cli, environment: ProcessEnvironment, root: &clap::Command) -> 
             None => return answer(Reply::Wrong(usage::expected_command(&["copy"], root))),
             Some(CopyCommand::Db(args)) => start(&[&group.common, &args.common])
                 .and_then(|program| clone::run(&args, &program)),
+            Some(command) => start(&[&group.common, &command.args().common]).and_then(|program| {
+                step::run(settings::resolve_copy(&command, &program.environment)?, &program)
+            }),
+        },
+        Some(Command::Dump(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["dump"], root))),
+            Some(command) => start(&[&group.common, command.common()]).and_then(|program| {
+                step::run(settings::resolve_dump(&command, &program.environment)?, &program)
+            }),
+        },
+        Some(Command::Restore(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["restore"], root))),
+            Some(command) => start(&[&group.common, command.common()]).and_then(|program| {
+                step::run(settings::resolve_restore(&command, &program.environment)?, &program)
+            }),
         },
         Some(Command::Snapshot(args)) => {
             start(&[&args.common]).and_then(|program| snapshot::run(&args, &program))

@@ -7,7 +7,9 @@
 mod compare;
 mod list;
 mod snapshot;
+mod step;
 
+use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::PathBuf;
 
@@ -26,6 +28,7 @@ use crate::connect::conninfo::ConnInfo;
 pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;
+pub use step::{ResolvedStep, resolve_copy, resolve_dump, resolve_restore};
 
 /// Workers per kind unless said otherwise.
 const JOBS_DEFAULT: &str = "4";
@@ -71,6 +74,15 @@ pub struct ResolvedClone {
     pub shown: Vec<ShownSetting>,
 }
 
+/// One entry of the `--requirements` file.
+#[derive(Debug, serde::Deserialize)]
+struct Requirement {
+    /// Extension.
+    name: String,
+    /// Version.
+    version: String,
+}
+
 /// The two ends, resolved.
 #[derive(Debug, Clone)]
 pub struct Connections {
@@ -111,6 +123,7 @@ pub fn resolve_clone(
     )?;
     let copy_format = resolver.copy_format(args)?;
     let filters = resolver.filters(args.selection.filters.as_ref())?;
+    let requirements = resolver.requirements(args.selection.requirements.as_ref())?;
     let roles = resolver.flag("roles", args.selection.roles)?;
     let no_role_passwords = resolver.flag("no-role-passwords", args.selection.no_role_passwords)?;
     let skip = resolver.skip(args)?;
@@ -129,7 +142,7 @@ pub fn resolve_clone(
         roles,
         no_role_passwords,
         filters,
-        requirements: None,
+        requirements,
         fail_fast,
         resume,
         not_consistent,
@@ -137,13 +150,7 @@ pub fn resolve_clone(
         skip_checks,
         dry_run: args.run.dry_run,
         plan_format: if json { PlanFormat::Json } else { PlanFormat::Text },
-        client_tools: ClientTools {
-            pg_config: environment.path(variables::PG_CONFIG),
-            path: environment.paths(variables::PATH),
-            environment: crate::local::child::Environment::from_variables(
-                environment.utf8_variables().map(|(name, value)| (name.into(), value.into())),
-            ),
-        },
+        client_tools: client_tools(environment),
     };
     Ok(ResolvedClone { config, shown: resolver.shown })
 }
@@ -394,6 +401,24 @@ impl<'a> Resolver<'a> {
         Ok(Some(path.clone()))
     }
 
+    /// `--requirements`: extension versions by name.
+    fn requirements(&mut self, given: Option<&PathBuf>) -> Result<BTreeMap<String, String>> {
+        let Some(path) = given else {
+            self.show("requirements", "none".to_owned(), Origin::Default);
+            return Ok(BTreeMap::new());
+        };
+        let bad = |reason: String| {
+            let file = path.display();
+            Error::config(format!("option --requirements: file \"{file}\": {reason}"))
+                .hint("`pgcopydb list extensions --requirements --json` writes such a file.")
+        };
+        let text = std::fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+        let list: Vec<Requirement> =
+            serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
+        self.show("requirements", path.display().to_string(), Origin::Option);
+        Ok(list.into_iter().map(|one| (one.name, one.version)).collect())
+    }
+
     /// What is left out.
     fn skip(&mut self, args: &CloneArgs) -> Result<Skip> {
         let given = &args.selection;
@@ -420,6 +445,17 @@ impl<'a> Resolver<'a> {
             no_comments: self.flag("no-comments", given.no_comments)?,
             no_tablespaces: self.flag("no-tablespaces", given.no_tablespaces)?,
         })
+    }
+}
+
+/// Where the client tools are looked for.
+fn client_tools(environment: &ProcessEnvironment) -> ClientTools {
+    ClientTools {
+        pg_config: environment.path(variables::PG_CONFIG),
+        path: environment.paths(variables::PATH),
+        environment: crate::local::child::Environment::from_variables(
+            environment.utf8_variables().map(|(name, value)| (name.into(), value.into())),
+        ),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings of `clone` and of the `copy` commands.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 /// Everything `clone` needs to know.
@@ -27,8 +28,8 @@ pub struct CloneConfig {
     pub no_role_passwords: bool,
     /// Filter file.
     pub filters: Option<PathBuf>,
-    /// Extension version pins.
-    pub requirements: Option<PathBuf>,
+    /// Extension versions that the target must have (`--requirements`), by name.
+    pub requirements: BTreeMap<String, String>,
     /// Stop everything at the first failed job instead of finishing what does not depend on it.
     pub fail_fast: bool,
     /// What to do with an earlier run's state.

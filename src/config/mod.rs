@@ -6,6 +6,7 @@ pub mod compare;
 pub mod follow;
 pub mod list;
 pub mod snapshot;
+pub mod step;
 
 pub use clone::{
     ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
@@ -15,3 +16,4 @@ pub use compare::CompareConfig;
 pub use follow::{FollowConfig, Plugin};
 pub use list::{List, ListConfig};
 pub use snapshot::SnapshotConfig;
+pub use step::{RolesWork, StepConfig, Work};

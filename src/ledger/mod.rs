@@ -52,11 +52,13 @@ pub enum ObjectKind {
     TableStatements,
     /// ANALYZE of partition and inheritance parents: oid 0.
     Parents,
+    /// A foreign key that a step dropped, to load its table, and has to add again.
+    DroppedForeignKey,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Index,
         Self::Constraint,
         Self::ForeignKey,
@@ -66,6 +68,7 @@ impl ObjectKind {
         Self::Sequences,
         Self::TableStatements,
         Self::Parents,
+        Self::DroppedForeignKey,
     ];
 
     /// The letter in the ledger.
@@ -80,6 +83,7 @@ impl ObjectKind {
             Self::Sequences => 's',
             Self::TableStatements => 't',
             Self::Parents => 'p',
+            Self::DroppedForeignKey => 'd',
         }
     }
 
@@ -179,14 +183,18 @@ pub async fn forget_parts(session: &mut Session, relations: &[u32]) -> Result<()
     Ok(())
 }
 
-/// Forgets an object that was dropped again.
+/// Forgets all objects of a kind.
 ///
 /// # Errors
 /// Those of the statement.
-pub async fn forget_object(session: &mut Session, kind: ObjectKind, key: u32) -> Result<()> {
-    let sql =
-        format!("delete from pgcopydb.object where kind = '{}' and oid = {key}", kind.letter());
+pub async fn forget_objects(session: &mut Session, kind: ObjectKind) -> Result<()> {
+    let sql = format!("delete from pgcopydb.object where kind = '{}'", kind.letter());
     session.execute(&sql).await.map(drop)
+}
+
+/// The statement that forgets an object; to be run in the transaction that drops it.
+pub fn forget_object_sql(kind: ObjectKind, key: u32) -> String {
+    format!("delete from pgcopydb.object where kind = '{}' and oid = {key}", kind.letter())
 }
 
 /// Reads [`PartRecord`]s.

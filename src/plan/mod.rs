@@ -35,6 +35,7 @@ mod options;
 mod order;
 pub mod preflight;
 mod resume;
+mod scope;
 mod split;
 mod table;
 pub mod toc;
@@ -49,6 +50,7 @@ pub use index::{ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan
 pub use job::{Job, JobKind, Resource, Stage};
 pub use options::{PlanOptions, SplitFacts};
 pub use resume::resume;
+pub use scope::{ForeignKeys, Indexes, Rows, Scope, restrict};
 pub use split::{KeySplit, tables_needing_key_cuts};
 pub use table::{Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
 pub use toc::TocExcludes;

@@ -33,7 +33,7 @@ impl From<&CloneConfig> for PlanOptions {
             copy_format: config.copy_format,
             skip: config.skip,
             schema: config.schema,
-            extension_versions: BTreeMap::new(),
+            extension_versions: config.requirements.clone(),
         }
     }
 }

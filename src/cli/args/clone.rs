@@ -136,6 +136,9 @@ pub struct SelectionArgs {
     /// Do not create extensions and their schemas, nor copy their configuration data
     #[arg(short = 'e', long)]
     pub skip_extensions: bool,
+    /// JSON list of extension versions that the target must have
+    #[arg(short = 'Q', long, value_name = "FILE")]
+    pub requirements: Option<PathBuf>,
     /// Do not restore comments on extensions
     #[arg(short = 'M', long, visible_alias = "skip-ext-comment")]
     pub skip_ext_comments: bool,

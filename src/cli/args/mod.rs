@@ -8,8 +8,12 @@
 mod clone;
 mod common;
 mod compare;
+mod copy;
+mod dump;
 mod list;
 mod ping;
+pub mod relevant;
+mod restore;
 mod snapshot;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
@@ -17,8 +21,11 @@ use clap::{Args, CommandFactory, Parser, Subcommand};
 pub use clone::{CloneArgs, CopyFormatArg};
 pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
 pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};
+pub use copy::{CopyCommand, CopyGroup};
+pub use dump::{DumpArgs, DumpCommand, DumpGroup, StepRunArgs};
 pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
+pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
 pub use snapshot::SnapshotArgs;
 
 use super::variables;
@@ -65,6 +72,10 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Copy database objects
     Copy(CopyGroup),
+    /// Dump the source's schema or roles into the work directory
+    Dump(DumpGroup),
+    /// Restore what was dumped
+    Restore(RestoreGroup),
     /// List what the source has, what is migrated, and how far a run is
     List(ListGroup),
     /// Compare source and target
@@ -81,25 +92,6 @@ pub enum Command {
     /// Print the tree of commands, or the usage of one
     #[command(override_usage = "pgcopydb help [command ...]")]
     Help(HelpArgs),
-}
-
-/// `pgcopydb copy`.
-#[derive(Debug, Args)]
-pub struct CopyGroup {
-    /// Options in front of the sub-command.
-    #[command(flatten)]
-    pub common: CommonArgs,
-    /// The sub-command.
-    #[command(subcommand)]
-    pub command: Option<CopyCommand>,
-}
-
-/// Sub-commands of `pgcopydb copy`.
-#[derive(Debug, Subcommand)]
-pub enum CopyCommand {
-    /// Copy an entire database from source to target (same as clone)
-    #[command(override_usage = "pgcopydb copy db --source URI --target URI [options]")]
-    Db(Box<CloneArgs>),
 }
 
 /// Options of `version`.
@@ -126,14 +118,18 @@ pub struct HelpArgs {
 
 /// The complete command tree, with usage templates and variables written into the help texts.
 pub fn command() -> clap::Command {
-    let mut root = dress(Cli::command());
+    let mut root = dress(Cli::command(), "");
     root.build();
     root
 }
 
-/// Applies the template (options only, `usage` writes what stands above) and variable names to a command and everything below it.
-fn dress(command: clap::Command) -> clap::Command {
+/// Applies the template (options only, `usage` writes what stands above) and variable names to a
+/// command and everything below it; hides what a command with a shared set of options does not use.
+fn dress(command: clap::Command, path: &str) -> clap::Command {
     let command = command.help_template("{all-args}").mut_args(|arg| {
+        let used = arg.get_long().is_none_or(|option| relevant::is_used(path, option));
+        let hidden = arg.is_hide_set() || !used;
+        let arg = arg.hide(hidden);
         match arg.get_long().and_then(variables::of_option) {
             None => arg,
             Some(variable) => {
@@ -142,5 +138,8 @@ fn dress(command: clap::Command) -> clap::Command {
             }
         }
     });
-    command.mut_subcommands(dress)
+    command.mut_subcommands(|inner| {
+        let path = format!("{path} {}", inner.get_name());
+        dress(inner, path.trim_start())
+    })
 }

@@ -12,7 +12,7 @@ const ROLE: &str = "target control";
 
 /// The control session of the target.
 #[derive(Debug)]
-pub(super) struct Control {
+pub(in crate::command) struct Control {
     session: Session,
     info: ConnInfo,
     locked: bool,
@@ -20,7 +20,7 @@ pub(super) struct Control {
 
 impl Control {
     /// Connects.
-    pub(super) async fn connect(info: &ConnInfo) -> Result<Self> {
+    pub(in crate::command) async fn connect(info: &ConnInfo) -> Result<Self> {
         let mut backoff = Backoff::brief();
         let session = open(info, &mut backoff).await?;
         Ok(Self { session, info: info.clone(), locked: false })
@@ -30,7 +30,7 @@ impl Control {
     ///
     /// # Errors
     /// `State` when another run holds it.
-    pub(super) async fn lock(&mut self) -> Result<()> {
+    pub(in crate::command) async fn lock(&mut self) -> Result<()> {
         if !ledger::lock(&mut self.session).await? {
             return Err(locked_by_other(&self.info));
         }
@@ -42,7 +42,7 @@ impl Control {
     ///
     /// # Errors
     /// Why it could not be opened; `State` when another run has taken the lock meanwhile.
-    pub(super) async fn session(&mut self) -> Result<&mut Session> {
+    pub(in crate::command) async fn session(&mut self) -> Result<&mut Session> {
         let alive = !self.session.is_broken() && self.session.execute("select 1").await.is_ok();
         if !alive {
             tracing::warn!("the target's control session was lost, connecting again");

@@ -4,8 +4,10 @@ use std::path::Path;
 
 use crate::base::error::{Error, Result};
 use crate::catalog::model::SourceCatalog;
+use crate::config::CloneConfig;
 use crate::connect::client::{Row, Session};
 use crate::filter::{self, Dependent, FilterSet, MatchedOids, Selection};
+use crate::local::workdir::{WorkDir, read_optional, replace_file};
 
 /// The rules of a run and their text.
 #[derive(Debug, Clone, Default)]
@@ -23,6 +25,31 @@ impl Filters {
     pub(in crate::command) fn read(path: Option<&Path>, skip_extensions: bool) -> Result<Self> {
         let Some(path) = path else { return Ok(Self::default()) };
         let text = std::fs::read_to_string(path).map_err(|error| Error::file(path, error))?;
+        Self::parse(text, skip_extensions)
+    }
+
+    /// The rules of a step: those of its file, which is kept for the steps after it, else those that a
+    /// step before it kept.
+    ///
+    /// # Errors
+    /// Those of [`Self::read`]; `File` when the rules cannot be kept.
+    pub(super) fn of_step(config: &CloneConfig, directory: &WorkDir) -> Result<Self> {
+        let kept = directory.filters_ini();
+        let filters = Self::read(config.filters.as_deref(), config.skip.extensions)?;
+        if let Some(text) = &filters.text {
+            replace_file(&kept, text.as_bytes())?;
+            return Ok(filters);
+        }
+        let Some(bytes) = read_optional(&kept)? else { return Ok(filters) };
+        tracing::info!(
+            target: crate::base::log::NOTICE,
+            "going by the filters that an earlier step of this migration was given"
+        );
+        Self::parse(String::from_utf8_lossy(&bytes).into_owned(), config.skip.extensions)
+    }
+
+    /// Parses the text of a file.
+    fn parse(text: String, skip_extensions: bool) -> Result<Self> {
         let rules = filter::parse(&text)?;
         let mut warnings = rules.warnings();
         if skip_extensions {

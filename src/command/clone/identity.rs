@@ -5,7 +5,7 @@ use super::filters::Filters;
 use crate::base::error::{Error, Result};
 use crate::catalog::fetch;
 use crate::catalog::model::ServerFacts;
-use crate::config::{CloneConfig, Resume};
+use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
 use crate::ledger::{RunRecord, Stage};
 use crate::local::state::{Database, Identity, Intent, Opening, StateHandle};
@@ -28,10 +28,95 @@ pub(super) fn options_text(config: &CloneConfig, filters: &Filters) -> String {
     ];
     let mut text: Vec<String> =
         flags.iter().filter(|(_, on)| *on).map(|(name, _)| format!("--{name}")).collect();
+    for (name, version) in &config.requirements {
+        text.push(format!("{name}={version}"));
+    }
     if let Some(filters) = &filters.text {
-        text.push(format!("filters {:032x}", xxhash_rust::xxh3::xxh3_128(filters.as_bytes())));
+        text.push(format!("{FILTERS}{:032x}", xxhash_rust::xxh3::xxh3_128(filters.as_bytes())));
     }
     if text.is_empty() { "none".to_owned() } else { text.join(" ") }
+}
+
+/// What stands before the digest of the filter file, which comes last.
+const FILTERS: &str = "filters ";
+
+/// The digest of the filter file among a run's options.
+fn filters_of(run: &RunRecord) -> Option<&str> {
+    run.options.split_once(FILTERS).map(|(_, digest)| digest)
+}
+
+/// Demands that a step goes by the same filters as the steps before it.
+///
+/// # Errors
+/// `State`, naming what to do.
+pub(super) fn same_filters(found: &RunRecord, now: &RunRecord) -> Result<()> {
+    if filters_of(found) == filters_of(now) {
+        return Ok(());
+    }
+    Err(Error::state(format!(
+        "the migration on the target was begun with other filters: {} then, {} now",
+        found.options, now.options
+    ))
+    .hint("Give the --filters that the migration began with."))
+}
+
+/// Demands that an archive was made of this source.
+///
+/// # Errors
+/// `State`, naming both.
+pub(super) fn same_source(dumped: &ServerFacts, now: &ServerFacts) -> Result<()> {
+    let record = |server: &ServerFacts| new_run(server, String::new(), "");
+    check(&record(dumped), &record(now), Resume::Restart).map_err(|_| {
+        let name = |server: &ServerFacts| {
+            format!("database \"{}\" of system {}", server.database, server.system_identifier)
+        };
+        Error::state(format!(
+            "the work directory holds a dump of another source: {} then, {} now",
+            name(dumped),
+            name(now)
+        ))
+        .hint("Give the source that was dumped, another --dir, or start over with `pgcopydb dump schema --restart`.")
+    })
+}
+
+/// Compares a step with the run that the work directory knows: the ends must be the same, options may
+/// differ from step to step.
+///
+/// # Errors
+/// `State` when the directory belongs to a run of another source or target.
+pub(super) async fn open_step(
+    config: &CloneConfig,
+    work: Work,
+    source: ServerFacts,
+    state: &StateHandle,
+    target: &mut Control,
+) -> Result<Opening> {
+    let facts = fetch::server(target.session().await?).await?;
+    let identity = Identity {
+        source: database(source, config.source.display_uri()),
+        target: database(facts, config.target.display_uri()),
+        options: Vec::new(),
+        command_line: work.command().to_owned(),
+    };
+    state.open_run(identity, intent(config.resume)).await
+}
+
+/// A database for the record.
+fn database(facts: ServerFacts, uri: String) -> Database {
+    Database {
+        system_identifier: facts.system_identifier,
+        oid: facts.database_oid,
+        name: facts.database,
+        uri,
+    }
+}
+
+/// What to do with what the work directory knows.
+fn intent(resume: Resume) -> Intent {
+    match resume {
+        Resume::Restart => Intent::Restart,
+        Resume::Auto | Resume::Resume => Intent::Continue,
+    }
 }
 
 /// Compares this run with the one that the work directory knows.
@@ -45,16 +130,6 @@ pub(super) async fn open_run(
     source: &mut Session,
     target: &mut Control,
 ) -> Result<Opening> {
-    let database = |facts: ServerFacts, uri: String| Database {
-        system_identifier: facts.system_identifier,
-        oid: facts.database_oid,
-        name: facts.database,
-        uri,
-    };
-    let intent = match config.resume {
-        Resume::Restart => Intent::Restart,
-        Resume::Auto | Resume::Resume => Intent::Continue,
-    };
     let identity = Identity {
         source: database(fetch::server(source).await?, config.source.display_uri()),
         target: database(
@@ -64,7 +139,7 @@ pub(super) async fn open_run(
         options: vec![("options".to_owned(), options_text(config, filters))],
         command_line: "clone".to_owned(),
     };
-    state.open_run(identity, intent).await
+    state.open_run(identity, intent(config.resume)).await
 }
 
 /// A new run's record.

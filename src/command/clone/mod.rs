@@ -11,15 +11,19 @@
 //! Stages are written to the ledger before what they announce (`pre-data` before pg_restore runs)
 //! and after what they complete, so a crash anywhere leaves a stage that says what may be half done.
 
+mod cache;
 pub(super) mod control;
 mod estimates;
+mod extensions;
 pub(super) mod filters;
+mod foreign_keys;
 mod identity;
 pub(super) mod pass;
 mod properties;
-mod roles;
+pub(super) mod roles;
 pub(super) mod schema;
 pub(super) mod snapshot;
+pub mod step;
 mod summary;
 
 use std::time::Instant;
@@ -30,13 +34,14 @@ use crate::base::stop::StopSignal;
 use crate::base::summary::RunSummary;
 use crate::catalog::fetch;
 use crate::command::{preflight, source};
-use crate::config::{CloneConfig, Resume};
+use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
 use crate::ledger;
 use crate::local::child::end_orphans;
 use crate::local::state::{Opening, StateHandle};
 use crate::local::workdir::{Service, WorkDir};
 
+use cache::Cache;
 use control::Control;
 use filters::Filters;
 use pass::{Pass, PassEnd, plan, read};
@@ -126,16 +131,32 @@ async fn clone(
     let mut pass = Pass::new(config, filters, directory, state, events, stop, started);
     pass.provider = provider;
     pass.open_ledger(&mut target).await?;
-    let mut next_source = Some(source);
+    let summary = passes(&mut pass, Some(source), None, &mut target).await?;
+    Ok(CloneOutcome { summary, plan_text: None })
+}
+
+/// Runs passes until one comes to its end. `first` is the session of the first one, `cache` what a
+/// step works from instead of the source.
+async fn passes(
+    pass: &mut Pass<'_>,
+    first: Option<Session>,
+    cache: Option<Cache>,
+    target: &mut Control,
+) -> Result<RunSummary> {
+    let (config, stop) = (pass.config, pass.stop);
+    let needs_source = first.is_some();
+    let mut next_source = first;
     for number in 1.. {
         let session = match next_source.take() {
-            Some(session) => session,
-            None => source::connect_again(&config.source).await?,
+            None if needs_source => Some(source::connect_again(&config.source).await?),
+            session => session,
         };
-        match Box::pin(pass.run(session, &mut target)).await {
-            Ok(PassEnd::Complete(summary)) => {
-                return Ok(CloneOutcome { summary: *summary, plan_text: None });
-            }
+        let end = match (pass.work, session) {
+            (Work::Everything, Some(session)) => Box::pin(pass.run(session, target)).await,
+            (_, session) => Box::pin(pass.run_step(session, cache.as_ref(), target)).await,
+        };
+        match end {
+            Ok(PassEnd::Complete(summary)) => return Ok(*summary),
             Ok(PassEnd::Again(error)) | Err(error) if may_go_on(&error, number, config, stop) => {
                 tracing::warn!(%error, "going on with what is left under a new snapshot");
             }

@@ -1,6 +1,6 @@
 //! One pass: everything from a snapshot to the end, or to what makes a new snapshot necessary.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -10,7 +10,7 @@ use super::control::Control;
 use super::filters::Filters;
 use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Provider, Snapshot};
-use super::{estimates, identity, roles, schema, summary};
+use super::{estimates, extensions, foreign_keys, identity, roles, schema, step, summary};
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
 use crate::base::ident::QualifiedName;
@@ -21,7 +21,7 @@ use crate::catalog::facts::key_bounds;
 use crate::catalog::fetch::{self, SizeSource};
 use crate::catalog::model::{ConstraintKind, Oid, SourceCatalog, TargetFacts};
 use crate::command::preflight;
-use crate::config::{CloneConfig, Resume};
+use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
 use crate::filter::Selection;
@@ -30,8 +30,8 @@ use crate::ledger::{self, ObjectKind, PartRecord, RunRecord, Stage};
 use crate::local::state::{IndexRow, StateHandle, TableRow};
 use crate::local::workdir::WorkDir;
 use crate::plan::{
-    self, ConstraintIndexPlan, ConstraintPlan, Done, ForeignKeyPlan, IndexPlan, Part, Plan,
-    PlanOptions, SplitFacts, TablePlan,
+    self, ConstraintIndexPlan, ConstraintPlan, Done, ForeignKeys, IndexPlan, Part, Plan,
+    PlanOptions, Rows, Scope, SplitFacts, TablePlan,
 };
 use crate::run::dispatcher::{self, JobReport, Outcome, Surroundings};
 use crate::run::pool::Pool;
@@ -57,14 +57,20 @@ pub(super) struct Pass<'a> {
     pub(super) stop: &'a StopSignal,
     started: Instant,
     /// The run that the target holds.
-    found: Option<RunRecord>,
+    pub(super) found: Option<RunRecord>,
     /// `--restart` has not been honoured yet.
-    restart: bool,
+    pub(super) restart: bool,
     /// Gives the snapshots when changes are followed.
     pub(super) provider: Option<Provider>,
+    /// What the command does of a clone.
+    pub(super) work: Work,
+    /// The ledger is this step's own: the schema is somebody else's.
+    pub(super) alone: bool,
+    /// Foreign keys that this step has to add again.
+    dropped_keys: HashSet<Oid>,
     steps: BTreeMap<Step, StepTiming>,
     reports: Vec<(plan::JobKind, JobReport)>,
-    findings: Vec<Finding>,
+    pub(super) findings: Vec<Finding>,
     /// Settings of the source's database, for the end.
     properties: Vec<Property>,
     /// Whether roles arrive with their passwords.
@@ -77,6 +83,11 @@ pub(in crate::command) struct Read {
     pub(in crate::command) selection: Selection,
 }
 
+/// Where the sizes of tables come from.
+pub(super) fn sizes(config: &CloneConfig) -> SizeSource {
+    if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files }
+}
+
 /// Reads the source under its open snapshot and applies the filters.
 ///
 /// # Errors
@@ -86,8 +97,7 @@ pub(in crate::command) async fn read(
     filters: &Filters,
     source: &mut Session,
 ) -> Result<Read> {
-    let sizes = if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files };
-    let catalog = fetch::source(source, sizes).await?;
+    let catalog = fetch::source(source, sizes(config)).await?;
     let selection = filters.select(&catalog, source).await?;
     Ok(Read { catalog: Arc::new(catalog), selection })
 }
@@ -159,6 +169,9 @@ impl<'a> Pass<'a> {
             found: None,
             restart: config.resume == Resume::Restart,
             provider: None,
+            work: Work::Everything,
+            alone: false,
+            dropped_keys: HashSet::new(),
             steps: BTreeMap::new(),
             reports: Vec::new(),
             findings: Vec::new(),
@@ -213,6 +226,7 @@ impl<'a> Pass<'a> {
             self.settle_concerns(concerns)?;
         }
         let tools = tools?;
+        extensions::require(target.session().await?, &read.catalog, &facts, config).await?;
         let plan = plan(config, &mut source, &facts, &read).await?;
         let catalog = read.catalog;
         if !config.skip.db_properties {
@@ -223,7 +237,7 @@ impl<'a> Pass<'a> {
         self.settle_run(&catalog, &snapshot, target).await?;
         self.restore_schema(&tools, &plan, &snapshot, target).await?;
         let plan = self.remaining(plan, &snapshot, target).await?;
-        let outcome = self.copy(&tools, plan, catalog, &facts, snapshot, target).await?;
+        let outcome = self.copy(Some(&tools), plan, catalog, &facts, snapshot, target).await?;
         holder.release().await;
         drop(provided.map(|one| one.keep));
         Ok(outcome)
@@ -252,6 +266,7 @@ impl<'a> Pass<'a> {
             self.found = Some(now);
             return Ok(());
         };
+        step::refuse_alone(found)?;
         identity::check(found, &now, self.config.resume)?;
         if self.restart {
             tracing::info!(run = found.run_id, "starting over as asked");
@@ -291,16 +306,36 @@ impl<'a> Pass<'a> {
         snapshot: &Snapshot,
         target: &mut Control,
     ) -> Result<()> {
-        let repeat = self.stage() >= Stage::PreData;
         let restored = self.stage() >= Stage::Data;
         if !restored || !self.directory.schema_dump().exists() {
-            let before = self.begin_step(Step::DumpSchema).await;
-            tools.dump(self, snapshot.id.as_deref()).await?;
-            self.end_step(Step::DumpSchema, before, 0).await;
+            self.dump_schema(tools, snapshot).await?;
         }
-        if restored {
+        self.restore_pre_data(tools, plan, target).await
+    }
+
+    /// Dumps the schema.
+    pub(super) async fn dump_schema(
+        &mut self,
+        tools: &schema::Tools,
+        snapshot: &Snapshot,
+    ) -> Result<()> {
+        let before = self.begin_step(Step::DumpSchema).await;
+        tools.dump(self, snapshot.id.as_deref()).await?;
+        self.end_step(Step::DumpSchema, before, 0).await;
+        Ok(())
+    }
+
+    /// Restores pre-data, unless an earlier start did.
+    pub(super) async fn restore_pre_data(
+        &mut self,
+        tools: &schema::Tools,
+        plan: &Plan,
+        target: &mut Control,
+    ) -> Result<()> {
+        if self.stage() >= Stage::Data {
             return Ok(());
         }
+        let repeat = self.stage() >= Stage::PreData;
         let before = self.begin_step(Step::PrepareSchema).await;
         self.findings.extend(roles::copy(self, tools, self.passwords, target).await?);
         self.advance(Stage::PreData, target).await?;
@@ -317,7 +352,7 @@ impl<'a> Pass<'a> {
     }
 
     /// The plan less what the ledger has. Split tables keep the bounds that they were begun with.
-    async fn remaining(
+    pub(super) async fn remaining(
         &mut self,
         mut plan: Plan,
         snapshot: &Snapshot,
@@ -325,6 +360,15 @@ impl<'a> Pass<'a> {
     ) -> Result<Plan> {
         let session = target.session().await?;
         let ledger = ledger::read(session).await?;
+        let mut scope = self.scope();
+        if scope.rows == Rows::None {
+            let mut done = done(&ledger, &[]);
+            if self.work.is_repeated() {
+                done.sequences = false;
+            }
+            plan::restrict(&mut plan, &mut done, &scope);
+            return Ok(plan::resume(plan, &done)?);
+        }
         let earlier = self.found.as_ref().map(|run| run.snapshot_identity.clone());
         let same_rows = earlier.as_deref() == Some(snapshot.identity.as_str());
         let mut again: Vec<Oid> = Vec::new();
@@ -347,9 +391,20 @@ impl<'a> Pass<'a> {
         }
         ledger::forget_parts(session, &again).await?;
         let mut done = done(&ledger, &again);
-        if plan.tables.iter().any(|table| table.load.loads() && !is_copied(table, &done)) {
+        let waits = |table: &TablePlan| {
+            scope.covers_rows(table) && table.load.loads() && !is_copied(table, &done)
+        };
+        if plan.tables.iter().any(waits) {
+            if self.work != Work::Everything {
+                done.foreign_keys.extend(foreign_keys::on_target(session, &plan).await?);
+            }
             // TRUNCATE refuses a table that a foreign key references. Keys are quickly added again.
-            drop_foreign_keys(session, &plan, &mut done).await?;
+            foreign_keys::drop_all(session, &plan, &mut done).await?;
+        }
+        if self.work != Work::Everything {
+            self.dropped_keys = foreign_keys::to_add_again(session, &done).await?;
+            scope = self.scope();
+            plan::restrict(&mut plan, &mut done, &scope);
         }
         ledger::start_again(session, &snapshot.identity).await?;
         let splits = plan
@@ -365,9 +420,9 @@ impl<'a> Pass<'a> {
     }
 
     /// Runs the jobs, post-data, and the jobs after it.
-    async fn copy(
+    pub(super) async fn copy(
         &mut self,
-        tools: &schema::Tools,
+        tools: Option<&schema::Tools>,
         plan: Plan,
         catalog: Arc<SourceCatalog>,
         facts: &TargetFacts,
@@ -392,9 +447,11 @@ impl<'a> Pass<'a> {
             return Ok(end);
         }
         let before = self.begin_step(Step::FinalizeSchema).await;
-        let repeat = self.stage() >= Stage::PostData;
-        self.advance(Stage::PostData, target).await?;
-        tools.restore_post_data(self, &plan, target, repeat).await?;
+        if let Some(tools) = tools.filter(|_| self.work.restores_post_data()) {
+            let repeat = self.stage() >= Stage::PostData;
+            self.advance(Stage::PostData, target).await?;
+            tools.restore_post_data(self, &plan, target, repeat).await?;
+        }
         scheduler.advance(plan::Stage::AfterPostData);
         let outcome = dispatcher::run(&plan, &mut scheduler, runner, &self.surroundings()).await;
         self.end_step(Step::FinalizeSchema, before, 0).await;
@@ -423,7 +480,7 @@ impl<'a> Pass<'a> {
         let session = target.session().await?;
         ledger::make_durable(session).await?;
         let ledger = ledger::read(session).await?;
-        let missing = summary::missing(plan, &ledger, &self.findings, moment);
+        let missing = summary::missing(plan, &ledger, &self.findings, &self.scope(), moment);
         let Some(first) = missing.first() else { return Ok(None) };
         let more = match missing.len() - 1 {
             0 => String::new(),
@@ -433,6 +490,17 @@ impl<'a> Pass<'a> {
             Side::Target,
             format!("the target has lost {first}{more}; it was restarted during the run"),
         ))))
+    }
+
+    /// What the jobs of this command cover.
+    fn scope(&self) -> Scope {
+        let scope = step::scope(self.work, self.alone);
+        match scope.foreign_keys {
+            ForeignKeys::All => scope,
+            ForeignKeys::Only(_) => {
+                Scope { foreign_keys: ForeignKeys::Only(self.dropped_keys.clone()), ..scope }
+            }
+        }
     }
 
     /// What the dispatcher talks to.
@@ -502,7 +570,7 @@ impl<'a> Pass<'a> {
     }
 
     /// Proves that everything is there, removes the ledger, and makes the summary.
-    async fn finish(&mut self, plan: &Plan, target: &mut Control) -> Result<RunSummary> {
+    pub(super) async fn finish(&mut self, plan: &Plan, target: &mut Control) -> Result<RunSummary> {
         let session = target.session().await?;
         let ledger = ledger::read(session).await?;
         for skipped in &plan.skipped {
@@ -514,7 +582,7 @@ impl<'a> Pass<'a> {
             });
         }
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
-        if whole {
+        if whole && self.work == Work::Everything {
             if let Some(provider) = &self.provider {
                 let starts = starts(plan, &ledger, provider.slot_lsn);
                 ledger::record_starts(session, &starts).await?;
@@ -523,6 +591,12 @@ impl<'a> Pass<'a> {
             self.state.flush().await?;
             self.state.finish().await?;
             ledger::remove(session).await?;
+        } else if whole && self.ends_ledger() {
+            self.state.flush().await?;
+            ledger::remove(session).await?;
+        } else if whole {
+            self.state.flush().await?;
+            ledger::forget_objects(session, ObjectKind::DroppedForeignKey).await?;
         }
         let total = StepTiming { duration: self.started.elapsed(), bytes: 0, concurrency: 0 };
         self.steps.insert(Step::Total, total);
@@ -544,13 +618,13 @@ impl<'a> Pass<'a> {
     }
 
     /// A step begins.
-    async fn begin_step(&self, step: Step) -> Instant {
+    pub(super) async fn begin_step(&self, step: Step) -> Instant {
         self.tell(Event::StepStarted(step)).await;
         Instant::now()
     }
 
     /// A step is over; passes add up.
-    async fn end_step(&mut self, step: Step, before: Instant, bytes: u64) {
+    pub(super) async fn end_step(&mut self, step: Step, before: Instant, bytes: u64) {
         let elapsed = before.elapsed();
         let timing = self.steps.entry(step).or_default();
         timing.duration += elapsed;
@@ -634,27 +708,6 @@ fn other_snapshot(tables: usize) -> Finding {
 fn is_copied(table: &TablePlan, done: &Done) -> bool {
     let count = u32::try_from(table.parts.len()).unwrap_or(u32::MAX);
     table.parts.iter().all(|part| done.parts.contains(&(table.oid, part.index, count)))
-}
-
-/// Drops the foreign keys that an earlier start added.
-async fn drop_foreign_keys(session: &mut Session, plan: &Plan, done: &mut Done) -> Result<()> {
-    let added = |key: &&ForeignKeyPlan| {
-        done.foreign_keys.contains(&key.oid) || done.validated.contains(&key.oid)
-    };
-    for key in plan.foreign_keys.iter().filter(added) {
-        let name = crate::base::ident::quote_identifier(&key.name);
-        let table = key.table.name.sql();
-        session
-            .execute(&format!("alter table {table} drop constraint if exists {name}"))
-            .await
-            .map_err(|error| error.during(format!("drop foreign key {name} of {table}")))?;
-        for kind in [ObjectKind::ForeignKey, ObjectKind::Validated] {
-            ledger::forget_object(session, kind, key.oid).await?;
-        }
-    }
-    done.foreign_keys.clear();
-    done.validated.clear();
-    Ok(())
 }
 
 /// What the plan needs to know of what the ledger has.

@@ -10,13 +10,16 @@ use crate::connect::client::Session;
 use crate::job::schema::roles::{self, Passwords};
 
 /// Whether passwords are copied.
-fn passwords(config: &CloneConfig) -> Passwords {
+pub(in crate::command) fn passwords(config: &CloneConfig) -> Passwords {
     if config.no_role_passwords { Passwords::LeftOut } else { Passwords::Copied }
 }
 
 /// Whether passwords are to be copied and can be: where they cannot be read, roles arrive without
 /// (P-4), which the examination has warned of.
-pub(super) async fn readable(config: &CloneConfig, source: &mut Session) -> Result<Passwords> {
+pub(in crate::command) async fn readable(
+    config: &CloneConfig,
+    source: &mut Session,
+) -> Result<Passwords> {
     let wanted = passwords(config);
     if !config.roles || wanted == Passwords::LeftOut {
         return Ok(wanted);

@@ -7,14 +7,16 @@ use std::time::Duration;
 use zeroize::Zeroizing;
 
 use super::control::{self, Control};
+use super::extensions;
 use super::pass::Pass;
-use crate::base::error::Result;
+use crate::base::error::{Error, Result};
 use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 use crate::connect::conninfo::ConnInfo;
 use crate::job::schema::apply::{self, Apply, ScriptSource};
+use crate::job::schema::script::Script;
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
@@ -25,7 +27,7 @@ use crate::ledger;
 use crate::local::child::pgtools::{
     Inventory, PgVersion, Places, Tool, ToolPair, usual_directories,
 };
-use crate::local::workdir::replace_file;
+use crate::local::workdir::{WorkDir, replace_file};
 use crate::plan::Plan;
 
 /// How long `pg_dump` waits for a lock on a table before it gives up and says so.
@@ -89,12 +91,7 @@ impl Tools {
         target: &TargetFacts,
         attver: bool,
     ) -> Result<Self> {
-        let places = Places {
-            pg_config: config.client_tools.pg_config.clone(),
-            path: config.client_tools.path.clone(),
-            more: usual_directories(),
-        };
-        let inventory = Inventory::find(&places, &config.client_tools.environment).await?;
+        let inventory = inventory(config).await?;
         let pair = inventory.pair(version(&source.server), version(&target.server), attver)?;
         if let Some(reason) = &pair.reason {
             tracing::info!("{reason}");
@@ -142,7 +139,7 @@ impl Tools {
             no_large_objects: true,
             lock_wait_timeout: LOCK_WAIT_TIMEOUT,
         };
-        let surroundings = surroundings(pass);
+        let surroundings = surroundings_of(pass);
         dump(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
     }
 
@@ -155,7 +152,7 @@ impl Tools {
         let Some(tool) = &self.dump_all else { return Ok(None) };
         let source = (&self.source, pass.config.source.dbname.as_str());
         let file = pass.directory.roles_sql();
-        let surroundings = surroundings(pass);
+        let surroundings = surroundings_of(pass);
         roles::dump(tool, source, passwords, &file, &surroundings, &pass.stop.graceful)
             .await
             .map(Some)
@@ -223,8 +220,17 @@ impl Tools {
             target: self.target_version,
         };
         let stop = &pass.stop.graceful;
-        let script = match apply::script(from, section, &surroundings(pass), stop).await? {
-            Ok(script) => script,
+        let script = match apply::script(from, section, &surroundings_of(pass), stop).await? {
+            Ok(mut script) => {
+                pin_extensions(&mut script, pass.config);
+                script
+            }
+            Err(reason) if section == Section::PreData && !pass.config.requirements.is_empty() => {
+                return Err(Error::config(format!(
+                    "option --requirements cannot be honoured: {reason}"
+                ))
+                .hint("Create the extensions on the target beforehand and leave the option out."));
+            }
             Err(reason) => {
                 tracing::warn!(%reason, section = section.name(), "leaving a section to pg_restore");
                 return Ok(false);
@@ -265,11 +271,24 @@ impl Tools {
         Ok((listing.text.clone(), kept))
     }
 
+    /// Leaves the lists of both sections in the work directory, and restores nothing.
+    pub(super) async fn edit_lists(&self, pass: &Pass<'_>, plan: &Plan) -> Result<()> {
+        let directory = &pass.directory;
+        for (section, out, filtered) in [
+            (Section::PreData, directory.pre_out_list(), directory.pre_filtered_list()),
+            (Section::PostData, directory.post_out_list(), directory.post_filtered_list()),
+        ] {
+            let (_, kept) = self.edit_list(pass, plan, section, &out, &filtered).await?;
+            tracing::info!(entries = kept, "wrote \"{}\"", filtered.display());
+        }
+        Ok(())
+    }
+
     /// The archive's list, asked once: the archive does not change, and each question is a process.
     async fn listing(&self, pass: &Pass<'_>, out: &Path) -> Result<&Listing> {
         let ask = async || {
             let (tool, stop) = (&self.pair.restore, &pass.stop.graceful);
-            let (archive, surroundings) = (pass.directory.schema_dump(), surroundings(pass));
+            let (archive, surroundings) = (pass.directory.schema_dump(), surroundings_of(pass));
             let (text, pre_data) = tokio::try_join!(
                 list(tool, &archive, out, &surroundings, stop),
                 section_entries(tool, &archive, Section::PreData, &surroundings, stop)
@@ -313,16 +332,47 @@ impl Tools {
             options: pass.config.schema,
             repeat,
         };
-        let surroundings = surroundings(pass);
+        let surroundings = surroundings_of(pass);
         restore(&what, &pass.directory.schema_dump(), &surroundings, &pass.stop.graceful).await
     }
 }
 
+/// Writes the versions that the user pinned into the statements that create extensions. Digests stay:
+/// a piece is the same whichever version it makes.
+fn pin_extensions(script: &mut Script, config: &CloneConfig) {
+    for piece in &mut script.pieces {
+        let Some(name) = piece.name.strip_prefix("EXTENSION - ").map(str::trim) else { continue };
+        if let Some(version) = config.requirements.get(name)
+            && let Some(at) = piece.sql.rfind(';')
+        {
+            piece.sql.insert_str(at, &extensions::pin(version));
+        }
+    }
+}
+
+/// The tools of this machine.
+///
+/// # Errors
+/// `Tool` when a named `pg_config` does not work.
+pub(in crate::command) async fn inventory(config: &CloneConfig) -> Result<Inventory> {
+    let places = Places {
+        pg_config: config.client_tools.pg_config.clone(),
+        path: config.client_tools.path.clone(),
+        more: usual_directories(),
+    };
+    Inventory::find(&places, &config.client_tools.environment).await
+}
+
+/// How the tools of a pass are started.
+fn surroundings_of(pass: &Pass<'_>) -> Surroundings {
+    surroundings(pass.config, &pass.directory)
+}
+
 /// How the tools are started.
-fn surroundings(pass: &Pass<'_>) -> Surroundings {
+pub(in crate::command) fn surroundings(config: &CloneConfig, directory: &WorkDir) -> Surroundings {
     Surroundings {
-        environment: pass.config.client_tools.environment.clone(),
-        children: Some(std::sync::Arc::clone(pass.directory.children())),
+        environment: config.client_tools.environment.clone(),
+        children: Some(std::sync::Arc::clone(directory.children())),
     }
 }
 
@@ -336,7 +386,7 @@ const TOOL_SETTINGS: &str = "-c default_transaction_read_only=off -c statement_t
                              -c lock_timeout=0 -c idle_in_transaction_session_timeout=0";
 
 /// How a tool reaches a server.
-fn endpoint(info: &ConnInfo) -> Endpoint {
+pub(in crate::command) fn endpoint(info: &ConnInfo) -> Endpoint {
     let mut info = info.clone();
     let given = info.options.take().unwrap_or_default();
     info.options = Some(format!("{given} {TOOL_SETTINGS}").trim().to_owned());

@@ -7,7 +7,7 @@ use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming, Tabl
 use crate::catalog::model::Oid;
 use crate::config::Jobs;
 use crate::ledger::{self, ObjectKind, PartRecord};
-use crate::plan::{JobKind, Plan, Stage, TablePlan, Validation};
+use crate::plan::{JobKind, Plan, Scope, Stage, TablePlan, Validation};
 use crate::run::dispatcher::JobReport;
 
 /// When the proof is made.
@@ -27,11 +27,13 @@ pub(super) fn missing(
     plan: &Plan,
     ledger: &ledger::Done,
     reported: &[Finding],
+    scope: &Scope,
     moment: Moment,
 ) -> Vec<String> {
     let mut found = Vec::new();
     let mut miss = |object: String| found.push(object);
-    for table in plan.tables.iter().filter(|table| table.load.loads()) {
+    let loaded = |table: &&TablePlan| table.load.loads() && scope.covers_rows(table);
+    for table in plan.tables.iter().filter(loaded) {
         let done = ledger.parts.get(&table.oid).map_or(0, Vec::len);
         let dropped = reported.iter().any(|finding| {
             finding.severity == Severity::Warning
@@ -41,13 +43,17 @@ pub(super) fn missing(
             miss(format!("rows of {}", table.name));
         }
     }
-    for index in plan.indexes.iter().filter(|one| !ledger.has(ObjectKind::Index, one.oid)) {
-        miss(format!("index {}", index.name));
+    let indexes = scope.covered_indexes(plan);
+    for index in plan.indexes.iter().filter(|one| indexes.contains(&one.oid)) {
+        if !ledger.has(ObjectKind::Index, index.oid) {
+            miss(format!("index {}", index.name));
+        }
     }
-    for one in plan.constraints.iter().filter(|one| !ledger.has(ObjectKind::Constraint, one.oid)) {
+    let constraints = plan.constraints.iter().filter(|_| scope.constraints);
+    for one in constraints.filter(|one| !ledger.has(ObjectKind::Constraint, one.oid)) {
         miss(format!("constraint \"{}\"", one.name));
     }
-    for key in &plan.foreign_keys {
+    for key in plan.foreign_keys.iter().filter(|key| scope.covers_foreign_key(key.oid)) {
         if moment == Moment::BeforePostData && key.stage == Stage::AfterPostData {
             continue;
         }
@@ -68,7 +74,7 @@ pub(super) fn missing(
             miss(format!("foreign key \"{}\" of {name}", key.name));
         }
     }
-    if !plan.sequences.is_empty() && !ledger.has(ObjectKind::Sequences, 0) {
+    if scope.sequences && !plan.sequences.is_empty() && !ledger.has(ObjectKind::Sequences, 0) {
         let unset = reported
             .iter()
             .any(|one| one.severity == Severity::Error && one.object.contains("sequence"));

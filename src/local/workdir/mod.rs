@@ -109,6 +109,21 @@ impl WorkDir {
         self.schema("schema.dump")
     }
 
+    /// The catalog that goes with the dump.
+    pub fn catalog_json(&self) -> PathBuf {
+        self.schema("catalog.json")
+    }
+
+    /// The filter file that the steps of a migration share.
+    pub fn filters_ini(&self) -> PathBuf {
+        self.schema("filters.ini")
+    }
+
+    /// Says of which run a step came to its end ("copy blobs").
+    pub fn step_done(&self, command: &str) -> PathBuf {
+        self.schema(&format!("{}.done", command.replace(' ', "-")))
+    }
+
     /// `pg_dumpall --roles-only`.
     pub fn roles_sql(&self) -> PathBuf {
         self.schema("roles.sql")

@@ -40,7 +40,10 @@ const SCHEMA: &[Ours] = &[
     Ours::Ending(".db-journal"),
     Ours::Ending(".dump"),
     Ours::Ending(".list"),
+    Ours::Ending(".done"),
     Ours::File("roles.sql"),
+    Ours::File("catalog.json"),
+    Ours::File("filters.ini"),
 ];
 
 /// Files of `cdc/`: segments, their index, and what earlier releases keep there.
