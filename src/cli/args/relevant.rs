@@ -124,9 +124,11 @@ pub fn unused(matches: &clap::ArgMatches) -> (String, Vec<String>) {
         own = inner;
     }
     let path = path.join(" ");
+    // Groups of options are among the identifiers, under the names of their types.
     let given = own
         .ids()
         .map(clap::Id::as_str)
+        .filter(|id| !id.contains(char::is_uppercase))
         .filter(|id| own.value_source(id) == Some(clap::parser::ValueSource::CommandLine));
     let names = given.map(|id| id.replace('_', "-"));
     let unused = names.filter(|option| !is_used(&path, option)).collect();

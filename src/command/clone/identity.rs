@@ -7,7 +7,7 @@ use crate::catalog::fetch;
 use crate::catalog::model::ServerFacts;
 use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
-use crate::ledger::{RunRecord, Stage};
+use crate::ledger::{self, RunRecord, Stage};
 use crate::local::state::{Database, Identity, Intent, Opening, StateHandle};
 
 /// The options that shape what is on the target, in words: they may not change between starts.
@@ -98,7 +98,11 @@ pub(super) async fn open_step(
         options: Vec::new(),
         command_line: work.command().to_owned(),
     };
-    state.open_run(identity, intent(config.resume)).await
+    let intent = match intent(config.resume) {
+        Intent::Continue => Intent::Step,
+        intent => intent,
+    };
+    state.open_run(identity, intent).await
 }
 
 /// A database for the record.
@@ -139,7 +143,11 @@ pub(super) async fn open_run(
         options: vec![("options".to_owned(), options_text(config, filters))],
         command_line: "clone".to_owned(),
     };
-    state.open_run(identity, intent(config.resume)).await
+    let intent = match intent(config.resume) {
+        Intent::Continue if ledger::open(target.session().await?).await?.is_none() => Intent::Begin,
+        intent => intent,
+    };
+    state.open_run(identity, intent).await
 }
 
 /// A new run's record.

@@ -32,7 +32,7 @@ pub struct Identity {
     /// The database that is written.
     pub target: Database,
     /// Options that may not change in between, by name: text of the filter file, split settings,
-    /// what is skipped. Empty: not compared.
+    /// what is skipped.
     pub options: Vec<(String, String)>,
     /// The command line, for the log of commands; no secrets.
     pub command_line: String,
@@ -43,6 +43,10 @@ pub struct Identity {
 pub enum Intent {
     /// Continue what there is, begin when there is nothing.
     Continue,
+    /// Nothing is on the target yet: forget a run that did nothing, whatever its options were.
+    Begin,
+    /// Continue what there is with options of its own: a step of a migration.
+    Step,
     /// Forget what there is (`--restart`).
     Restart,
 }
@@ -78,7 +82,17 @@ pub(super) fn open_run(
     intent: Intent,
 ) -> Result<Result<Opening>, rusqlite::Error> {
     let transaction = connection.transaction()?;
-    if intent == Intent::Restart {
+    let forget = match (intent, read_run(&transaction)?) {
+        (Intent::Restart, _) => true,
+        (Intent::Begin, Some((recorded, _, false))) => {
+            if let Err(error) = compare_ends(&recorded, identity) {
+                return Ok(Err(error));
+            }
+            true
+        }
+        (Intent::Begin | Intent::Continue | Intent::Step, _) => false,
+    };
+    if forget {
         transaction.execute_batch(
             "delete from run; delete from setup; delete from summary; delete from process; \
              delete from timings; delete from s_table; delete from s_index;",
@@ -96,7 +110,11 @@ pub(super) fn open_run(
             Opening::Fresh(run)
         }
         Some((recorded, run, finished)) => {
-            if let Err(error) = compare(&recorded, identity) {
+            let compared = match intent {
+                Intent::Step => compare_ends(&recorded, identity),
+                _ => compare(&recorded, identity),
+            };
+            if let Err(error) = compared {
                 return Ok(Err(error));
             }
             let run = Run { epoch: run.epoch + 1, ..run };
@@ -212,13 +230,12 @@ fn insert_run(
 
 /// Refuses to continue a run with another identity.
 fn compare(recorded: &Identity, current: &Identity) -> Result<()> {
-    compare_database("source", &recorded.source, &current.source)?;
-    compare_database("target", &recorded.target, &current.target)?;
+    compare_ends(recorded, current)?;
     let value = |identity: &Identity, name: &str| {
         identity.options.iter().find(|(n, _)| n == name).map(|(_, value)| value.clone())
     };
-    // A step of a migration says nothing about options: each has its own.
-    if recorded.options.is_empty() || current.options.is_empty() {
+    // A step of a migration recorded none: each has its own.
+    if recorded.options.is_empty() {
         return Ok(());
     }
     for (name, _) in recorded.options.iter().chain(&current.options) {
@@ -233,6 +250,12 @@ fn compare(recorded: &Identity, current: &Identity) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Refuses other databases.
+fn compare_ends(recorded: &Identity, current: &Identity) -> Result<()> {
+    compare_database("source", &recorded.source, &current.source)?;
+    compare_database("target", &recorded.target, &current.target)
 }
 
 /// Refuses another database.

@@ -1,0 +1,63 @@
+//! Extensions: created by name, pinned, and their configuration rows.
+
+use crate::support::{Pair, cells, json};
+
+#[test]
+fn extensions_are_listed_in_three_forms() {
+    let pair =
+        Pair::with_extensions("extlist", "create schema e; create extension hstore schema e");
+    let installed = cells(&pair.ok("list extensions"));
+    let row = installed.iter().find(|row| row[1] == "hstore").unwrap();
+    let oid = pair.on_source("select oid from pg_extension where extname = 'hstore'");
+    assert_eq!(row[..], [oid.as_str(), "hstore", "e", "0", ""]);
+    let document = json(&pair.ok("list extensions --json"));
+    let entry = document.as_array().unwrap().iter().find(|one| one["name"] == "hstore").unwrap();
+    assert_eq!(entry["schema"], "e");
+    assert_eq!(entry["config"], serde_json::json!([]));
+    let version = pair.on_source("select extversion from pg_extension where extname = 'hstore'");
+    let required = json(&pair.ok("list extensions --requirements --json"));
+    let expected = serde_json::json!({ "name": "hstore", "version": version });
+    assert!(required.as_array().unwrap().contains(&expected), "{required}");
+    let available = json(&pair.ok("list extensions --available-versions --json"));
+    let entry = available.as_array().unwrap().iter().find(|one| one["name"] == "hstore").unwrap();
+    let count = pair
+        .on_source("select count(*) from pg_available_extension_versions where name = 'hstore'");
+    assert_eq!(entry["versions"].as_array().unwrap().len().to_string(), count);
+}
+
+// trap D-32
+#[test]
+fn requirements_pin_versions_and_refuse_what_the_target_cannot_install() {
+    let pair =
+        Pair::with_extensions("extpin", "create extension hstore; create table t (h hstore)");
+    let version = pair.on_target(
+        "select min(version) from pg_available_extension_versions where name = 'hstore'",
+    );
+    let wrong = pair.file("wrong.json", r#"[{"name": "hstore", "version": "99"}]"#);
+    let output = pair.run(&format!("clone --requirements {wrong}")).exit_code(1).unwrap();
+    assert!(output.stderr.contains("version \"99\" of extension \"hstore\""), "{output}");
+    assert_eq!(pair.on_target("select count(*) from pg_extension where extname = 'hstore'"), "0");
+    let file =
+        pair.file("pins.json", &format!(r#"[{{"name": "hstore", "version": "{version}"}}]"#));
+    pair.ok(&format!("clone --requirements {file}"));
+    let installed = pair.on_target("select extversion from pg_extension where extname = 'hstore'");
+    assert_eq!(installed, version);
+    let bad = pair.file("bad.json", "{");
+    let output = pair.run(&format!("clone --requirements {bad}")).exit_code(1).unwrap();
+    assert!(output.stderr.contains("--requirements"), "{output}");
+}
+
+#[test]
+fn copy_extensions_creates_what_the_target_lacks() {
+    let pair = Pair::with_extensions(
+        "extcopy",
+        "create schema e; create extension hstore schema e; create extension earthdistance cascade",
+    );
+    pair.ok("copy extensions");
+    let installed = "select string_agg(extname || ':' || extnamespace::regnamespace, ',' order by extname) from pg_extension";
+    assert_eq!(pair.on_target(installed), pair.on_source(installed));
+    pair.assert_no_ledger();
+    let again = pair.ok("copy extensions");
+    assert!(again.stderr.contains("nothing is left to do"), "{again}");
+    pair.ok("copy extensions --restart");
+}
