@@ -19,6 +19,8 @@ pub enum ChangeEvent {
     Change(Change),
     /// The open transaction is complete.
     Commit(Commit),
+    /// The open transaction is void: it comes again from its beginning, or came before.
+    Abandon,
     /// No transaction is open and nothing at or before this position is still to come: the applied
     /// position may move here although no row moves it (an idle source, other databases' traffic).
     Position(Lsn),

@@ -18,6 +18,7 @@
 //! its commit record, the only position that grows with commit order.
 
 pub mod apply;
+pub mod catch_up;
 pub mod change;
 pub mod decode;
 pub mod receive;

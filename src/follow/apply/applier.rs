@@ -3,7 +3,7 @@
 //! While the worker waits for the target, the next batch is collected, reduced and encoded here; at
 //! most two batches are in memory.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,7 @@ use super::statement::StatementCache;
 use super::train::Prepared;
 use super::worker::Worker;
 use crate::base::error::{Error, Result, Side};
+use crate::base::ident::QualifiedName;
 use crate::config::FollowConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
@@ -62,6 +63,8 @@ pub struct Applier {
     cache: StatementCache,
     keep_no_ops: bool,
     endpos: Option<Lsn>,
+    /// Tables whose changes begin later than the stream.
+    starts: HashMap<QualifiedName, Lsn>,
     /// Everything up to here is applied or handed over.
     position: Lsn,
     reached: bool,
@@ -77,6 +80,8 @@ struct OpenTransaction {
     /// Its changes; those of a large one only as far as they are not handed over.
     batch: Batch,
     xid: u32,
+    /// Where its commit record starts, where the plugin tells it in advance.
+    commit_lsn: Option<Lsn>,
     /// Its changes are not wanted: it is applied already, or lies beyond the end.
     skipped: bool,
     /// Its first chunks are with the worker.
@@ -126,8 +131,10 @@ impl Applier {
             written: position,
         };
         let task = tokio::spawn(worker.run(receiver, done_sender));
+        let starts = scope.starts.clone();
         let mut applier = Self {
             catalog,
+            starts,
             plans: Plans::new(scope, replica),
             cache: StatementCache::default(),
             keep_no_ops: config.replay_no_op_updates,
@@ -180,6 +187,7 @@ impl Applier {
             ChangeEvent::Begin(begin) => self.begin(begin),
             ChangeEvent::Change(change) => return self.change(change).await,
             ChangeEvent::Commit(commit) => return self.commit(commit).await,
+            ChangeEvent::Abandon => return self.abandon().await,
             ChangeEvent::Position(lsn) => return self.advance(lsn).await,
         }
         Ok(())
@@ -226,9 +234,55 @@ impl Applier {
         Ok(applied)
     }
 
+    /// The open transaction is void.
+    async fn abandon(&mut self) -> Result<()> {
+        let open = std::mem::take(&mut self.open);
+        if open.streamed {
+            self.worker.send(Job::RollBack).await?;
+        }
+        Ok(())
+    }
+
+    /// Whether a change is in the target already: its table was copied under a later snapshot than the
+    /// slot's.
+    fn is_copied(&self, change: &Change) -> Result<bool> {
+        if self.starts.is_empty() {
+            return Ok(false);
+        }
+        let relations = match change {
+            Change::Insert { relation, .. }
+            | Change::Update { relation, .. }
+            | Change::Delete { relation, .. } => std::slice::from_ref(relation),
+            Change::Truncate { relations, .. } => relations.as_slice(),
+        };
+        for relation in relations {
+            let name = QualifiedName::new(&relation.namespace, &relation.name);
+            let Some(start) = self.starts.get(&name) else { continue };
+            let Some(commit) = self.open.commit_lsn else {
+                return Err(Error::state(format!(
+                    "changes of {name} up to {start} were copied, and this output plugin does not say \
+                     which these are"
+                ))
+                .hint("Start over with --restart, or use the plugin pgoutput."));
+            };
+            if commit < *start {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// A transaction begins.
     fn begin(&mut self, begin: Begin) {
-        self.open = OpenTransaction { xid: begin.xid, ..OpenTransaction::default() };
+        self.open = OpenTransaction {
+            xid: begin.xid,
+            commit_lsn: begin.commit_lsn,
+            ..OpenTransaction::default()
+        };
+        if begin.commit_lsn.is_some_and(|lsn| self.starts.values().all(|start| lsn >= *start)) {
+            // Commit order: nothing earlier is still to come.
+            self.starts.clear();
+        }
         if let Some(start) = begin.commit_lsn {
             // The end lies behind the start of the commit record.
             self.open.skipped = start < self.position;
@@ -239,7 +293,7 @@ impl Applier {
 
     /// A change of the open transaction.
     async fn change(&mut self, change: Change) -> Result<()> {
-        if self.open.skipped {
+        if self.open.skipped || self.is_copied(&change)? {
             return Ok(());
         }
         let step = match change {

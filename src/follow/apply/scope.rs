@@ -2,6 +2,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use proto::lsn::Lsn;
+
 use crate::base::ident::QualifiedName;
 
 /// What the stream's tables mean on the target.
@@ -12,6 +14,9 @@ pub struct Scope {
     /// Partitioned ancestors of the source's partitions, nearest first: where the target lacks a
     /// partition, its changes go to the first ancestor that the target has.
     pub ancestors: HashMap<QualifiedName, Vec<QualifiedName>>,
+    /// Tables that were copied under a later snapshot than the slot's: their changes in transactions
+    /// that end at or before this position are in the copy.
+    pub starts: HashMap<QualifiedName, Lsn>,
 }
 
 impl Scope {

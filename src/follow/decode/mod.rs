@@ -99,6 +99,7 @@ impl Decoder {
                 | (ChangeEvent::Change(_), Transaction::Open) => Transaction::Open,
                 (ChangeEvent::Commit(_), Transaction::Open)
                 | (ChangeEvent::Position(_), Transaction::None) => Transaction::None,
+                (ChangeEvent::Abandon, _) => Transaction::None,
                 (event, Transaction::Open) => {
                     return Err(format!("{} inside a transaction", name(event)));
                 }
@@ -117,6 +118,7 @@ fn name(event: &ChangeEvent) -> &'static str {
         ChangeEvent::Begin(_) => "begin",
         ChangeEvent::Change(_) => "change",
         ChangeEvent::Commit(_) => "commit",
+        ChangeEvent::Abandon => "abandon",
         ChangeEvent::Position(_) => "position",
     }
 }
