@@ -7,7 +7,7 @@
 //! | 9 | [`cli`] | everything |
 //! | 8 | [`command`]: one use case per file | all below |
 //! | 7 | [`run`]: scheduler, dispatcher, runner | `job`, `plan`, `local` and below |
-//! | 6 | [`job`]: bodies of the jobs, siblings ignore each other; [`follow`]: receive, store, decode and apply changes; [`compare`]: rows and schemas of two databases | `connect`, `local`, `catalog`, `base` |
+//! | 6 | [`job`]: bodies of the jobs, siblings ignore each other; [`follow`]: receive, store, decode and apply changes; [`compare`]: rows and schemas of two databases | `connect`, `local`, `filter`, `catalog`, `base` |
 //! | 5 | [`plan`]: catalog and facts to a plan, pure | `filter`, `catalog` model, `base` |
 //! | 4 | [`filter`]: rules to a selection with reasons, pure | `catalog` model, `base` |
 //! | 3 | [`catalog`]: typed model and its queries | `connect`, `base` |

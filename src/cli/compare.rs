@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
-use super::args::CompareDataArgs;
+use super::args::{CompareArgs, CompareDataArgs};
 use super::exit::Exit;
 use super::program::Program;
 use super::settings;
 use crate::base::error::{Error, Result};
+use crate::base::log::NOTICE;
 use crate::command::compare;
 use crate::local::workdir;
 use crate::report::{self, compare_json, compare_text};
@@ -41,6 +42,30 @@ pub(super) fn data(args: &CompareDataArgs, program: &Program) -> Result<Exit> {
     if show_rows == 0 {
         tracing::info!("hint: Run it again with --show-rows 10 to see which rows differ.");
     }
+    Ok(Exit::Difference)
+}
+
+/// Runs `compare schema`.
+pub(super) fn schema(args: &CompareArgs, program: &Program) -> Result<Exit> {
+    let config = settings::resolve_compare(args, 0, program.json, &program.environment)?;
+    let work = program.beside_display(async |_, stop| compare::schema(&config, &stop).await);
+    let found = Program::block_on(work)???;
+    let json = compare_json::schema(&found)?;
+    if let Some(directory) = &config.directory {
+        write(directory, "compare-schema.json", &json)?;
+    }
+    report::print(&if config.json { json } else { compare_text::schema(&found) })?;
+    for (kind, source, target) in &found.counts {
+        tracing::info!(target: NOTICE, "{kind}: {source} on the source, {target} on the target");
+    }
+    if found.differences.is_empty() {
+        tracing::info!("the schemas of source and target are the same");
+        return Ok(Exit::Success);
+    }
+    tracing::error!(
+        differences = found.differences.len(),
+        "the schemas of source and target differ"
+    );
     Ok(Exit::Difference)
 }
 

@@ -119,6 +119,8 @@ fn dispatch(
         },
         Some(Command::Compare(group)) => match group.command {
             None => return answer(Reply::Wrong(usage::expected_command(&["compare"], root))),
+            Some(CompareCommand::Schema(args)) => start(&[&group.common, &args.common])
+                .and_then(|program| compare::schema(&args, &program)),
             Some(CompareCommand::Data(args)) => start(&[&group.common, &args.compare.common])
                 .and_then(|program| compare::data(&args, &program)),
         },

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use super::clone::filters::Filters;
+use crate::base::comparison::SchemaComparison;
 use crate::base::error::{Error, Result};
 use crate::base::ident::QualifiedName;
 use crate::base::stop::StopSignal;
@@ -10,6 +11,7 @@ use crate::catalog::fetch::{self, SizeSource};
 use crate::catalog::model::{Oid, SourceCatalog, TableKind};
 use crate::compare::data::{self, DataOutcome, Half, Scope};
 use crate::compare::end::{self, End};
+use crate::compare::schema;
 use crate::config::CompareConfig;
 use crate::filter::Selection;
 
@@ -44,6 +46,31 @@ pub async fn data(config: &CompareConfig, stop: &StopSignal) -> Result<DataOutco
             tokio::join!(readers[0].cancel_all(), readers[1].cancel_all());
             Err(Error::cancelled())
         }
+    }
+}
+
+/// Compares the schemas.
+///
+/// # Errors
+/// What keeps the comparison from being made; that schemas differ is no error.
+pub async fn schema(config: &CompareConfig, stop: &StopSignal) -> Result<SchemaComparison> {
+    let work = Box::pin(async {
+        let filters = Filters::read(config.filters.as_deref(), false)?;
+        let (mut source, mut target) = end::open(&config.source, &config.target).await?;
+        let (mut kept, mut kept_there) = (Selection::everything(), Selection::everything());
+        if config.filters.is_some() {
+            let (from, to) = tokio::try_join!(
+                fetch::source(&mut source.session, SizeSource::Estimate),
+                fetch::source(&mut target.session, SizeSource::Estimate),
+            )?;
+            kept = filters.select(&from, &mut source.session).await?;
+            kept_there = filters.select_compared(&to, &mut target.session).await?;
+        }
+        schema::run((&mut source, &kept), (&mut target, &kept_there)).await
+    });
+    tokio::select! {
+        outcome = work => outcome,
+        () = stop.graceful.cancelled() => Err(Error::cancelled()),
     }
 }
 

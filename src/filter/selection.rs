@@ -73,6 +73,11 @@ impl Selection {
         !self.schemas.contains(&oid)
     }
 
+    /// The schema of this name is kept.
+    pub fn keeps_schema_named(&self, name: &str) -> bool {
+        !self.schema_names.contains(name)
+    }
+
     /// The table, materialized view or foreign table is kept.
     pub fn keeps_table(&self, oid: Oid) -> bool {
         !self.tables.contains(&oid)

@@ -2,7 +2,9 @@
 
 use serde_json::{Map, Value, json};
 
-use crate::base::comparison::{RowDifference, TableComparison, TableDigest};
+use crate::base::comparison::{
+    ObjectDifference, RowDifference, SchemaComparison, TableComparison, TableDigest,
+};
 use crate::base::error::{Error, Result};
 
 /// The rows of tables: an array with `schema`, `name`, `source` and `target` per table, each side with
@@ -14,8 +16,32 @@ pub fn data(tables: &[TableComparison]) -> Result<String> {
     write(&Value::Array(tables.iter().map(table).collect()))
 }
 
+/// Definitions: an object with `same`, the number of objects per kind, and the differences.
+///
+/// # Errors
+/// Never in practice; `Internal` when a value cannot be written.
+pub fn schema(found: &SchemaComparison) -> Result<String> {
+    let counts: Vec<Value> = (found.counts.iter())
+        .map(|(kind, source, target)| json!({ "kind": kind, "source": source, "target": target }))
+        .collect();
+    let difference = |one: &ObjectDifference| {
+        json!({
+            "kind": one.kind,
+            "object": one.object,
+            "property": one.property,
+            "source": one.source,
+            "target": one.target,
+        })
+    };
+    write(&json!({
+        "same": found.differences.is_empty(),
+        "objects": counts,
+        "differences": found.differences.iter().map(difference).collect::<Vec<_>>(),
+    }))
+}
+
 /// Writes a value with line breaks.
-pub(super) fn write(value: &Value) -> Result<String> {
+fn write(value: &Value) -> Result<String> {
     serde_json::to_string_pretty(value)
         .map(|text| text + "\n")
         .map_err(|error| Error::internal(format!("a comparison cannot be written: {error}")))

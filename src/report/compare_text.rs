@@ -3,7 +3,9 @@
 use std::fmt::Write as _;
 
 use super::table::{self, Column};
-use crate::base::comparison::{RowDifference, RowState, TableComparison, TableDigest};
+use crate::base::comparison::{
+    ObjectDifference, RowDifference, RowState, SchemaComparison, TableComparison, TableDigest,
+};
 
 /// The rows of tables: one line per table with both checksums, a `!` between them where it differs;
 /// then one line per remark and per row.
@@ -36,6 +38,38 @@ pub fn data(tables: &[TableComparison]) -> String {
         text.push_str(&details);
     }
     text
+}
+
+/// Most characters of a value in a line; JSON has it whole.
+const VALUE_CHARS_MAX: usize = 200;
+
+/// Definitions: one line per difference, `kind object: property: source value, target value`.
+pub fn schema(found: &SchemaComparison) -> String {
+    found.differences.iter().map(difference).collect()
+}
+
+/// One difference of two schemas.
+fn difference(found: &ObjectDifference) -> String {
+    let ObjectDifference { kind, object, property, source, target } = found;
+    let object = object.replace('\n', "\\n");
+    match (source, target) {
+        (Some(_), None) => format!("{kind} {object}: exists on the source only\n"),
+        (None, Some(_)) => format!("{kind} {object}: exists on the target only\n"),
+        (source, target) => {
+            let [source, target] = [source, target].map(|value| shortened(value.as_deref()));
+            format!("{kind} {object}: {property}: source {source}, target {target}\n")
+        }
+    }
+}
+
+/// A value on one line.
+fn shortened(value: Option<&str>) -> String {
+    let words: Vec<&str> = value.unwrap_or("none").split_whitespace().collect();
+    let line = words.join(" ");
+    match line.char_indices().nth(VALUE_CHARS_MAX) {
+        Some((end, _)) => format!("{} …", line.get(..end).unwrap_or_default()),
+        None => line,
+    }
 }
 
 /// What differs in a table, one line each.

@@ -3,4 +3,5 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 mod data;
+mod schema;
 mod support;

@@ -21,6 +21,9 @@ pub struct CompareGroup {
 /// Sub-commands of `pgcopydb compare`.
 #[derive(Debug, Subcommand)]
 pub enum CompareCommand {
+    /// Compare the definitions of all objects; exit code 8 when they differ
+    #[command(override_usage = "pgcopydb compare schema --source URI --target URI [options]")]
+    Schema(Box<CompareArgs>),
     /// Compare the rows of all tables; exit code 8 when they differ
     #[command(override_usage = "pgcopydb compare data --source URI --target URI [options]")]
     Data(Box<CompareDataArgs>),
