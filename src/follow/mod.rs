@@ -22,4 +22,5 @@ pub mod catch_up;
 pub mod change;
 pub mod decode;
 pub mod receive;
+pub mod setup;
 pub mod store;
