@@ -66,7 +66,8 @@ async fn clean_source(settings: &CleanupSettings, dropped: &mut Vec<String>) -> 
     if drop_slot(&mut session, &settings.slot_name, &settings.source.dbname).await? {
         dropped.push(format!("replication slot \"{}\" on the source", settings.slot_name));
     }
-    let standby = session.query("select pg_catalog.pg_is_in_recovery()", &[]).await?.one()?.flag(0)?;
+    let standby =
+        session.query("select pg_catalog.pg_is_in_recovery()", &[]).await?.one()?.flag(0)?;
     if standby {
         tracing::info!("the source is a standby: publications and schemas are the primary's");
         return Ok(());
@@ -109,10 +110,12 @@ async fn drop_slot(session: &mut Session, name: &str, database: &str) -> Result<
             Some(pause) => tokio::time::sleep(pause).await,
             None => {
                 let pid = row.optional_text(0)?.unwrap_or("unknown").to_owned();
-                return Err(refused.during(format!("drop replication slot \"{name}\"")).hint(format!(
-                    "Stop the pgcopydb that follows, or end its backend: SELECT \
+                return Err(refused.during(format!("drop replication slot \"{name}\"")).hint(
+                    format!(
+                        "Stop the pgcopydb that follows, or end its backend: SELECT \
                      pg_terminate_backend({pid});"
-                )));
+                    ),
+                ));
             }
         }
     }

@@ -195,9 +195,7 @@ pub async fn check(
             Some(name) => {
                 publication::check_given(session, name, &tables, &settings.tables).await?
             }
-            None => {
-                publication::plan(&tables, &settings.tables, requirements.version).findings()
-            }
+            None => publication::plan(&tables, &settings.tables, requirements.version).findings(),
         });
     }
     Ok(findings)

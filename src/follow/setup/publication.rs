@@ -343,7 +343,8 @@ pub async fn create(
             }
         }
         for batch in missing.chunks(BATCH_LENGTH) {
-            let list: Vec<String> = batch.iter().map(|name| format!("only {}", name.sql())).collect();
+            let list: Vec<String> =
+                batch.iter().map(|name| format!("only {}", name.sql())).collect();
             let add = format!("alter publication {quoted} add table {}", list.join(", "));
             session.execute(&add).await.map_err(hint_create)?;
         }
@@ -421,7 +422,8 @@ pub async fn check_given(
         return Err(Error::new(Side::Source, crate::base::error::ErrorKind::Config(text))
             .hint("Create it first, or leave --publication out: one is made then."));
     }
-    let sql = "select schemaname, tablename from pg_catalog.pg_publication_tables where pubname = $1";
+    let sql =
+        "select schemaname, tablename from pg_catalog.pg_publication_tables where pubname = $1";
     let rows = session.query(sql, &[Some(name)]).await?;
     let there: HashSet<QualifiedName> = rows
         .rows
@@ -440,7 +442,10 @@ pub async fn check_given(
         .map(|table| Finding {
             severity: Severity::Warning,
             object: table.name.to_string(),
-            reason: format!("is not in publication {}: its changes are not followed", quote_identifier(name)),
+            reason: format!(
+                "is not in publication {}: its changes are not followed",
+                quote_identifier(name)
+            ),
             hint: Some(format!(
                 "ALTER PUBLICATION {} ADD TABLE {};",
                 quote_identifier(name),

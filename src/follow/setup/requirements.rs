@@ -104,7 +104,10 @@ impl Requirements {
         if self.version < VERSION_MIN {
             findings.push(error(
                 "server",
-                format!("has version {}, change data capture needs 10 or newer", self.version / 10_000),
+                format!(
+                    "has version {}, change data capture needs 10 or newer",
+                    self.version / 10_000
+                ),
                 None,
             ));
         }
@@ -186,7 +189,8 @@ impl Requirements {
         if !self.feedback {
             findings.push(warning(
                 "hot_standby_feedback",
-                "is off: the primary may remove rows that the slot needs, which invalidates it".into(),
+                "is off: the primary may remove rows that the slot needs, which invalidates it"
+                    .into(),
                 Some("ALTER SYSTEM SET hot_standby_feedback = on; SELECT pg_reload_conf();".into()),
             ));
         }
@@ -214,7 +218,10 @@ impl Requirements {
         if self.slot_idle_s > 0 {
             findings.push(warning(
                 "idle_replication_slot_timeout",
-                format!("is {} s: a slot that nobody reads for so long is invalidated", self.slot_idle_s),
+                format!(
+                    "is {} s: a slot that nobody reads for so long is invalidated",
+                    self.slot_idle_s
+                ),
                 Some(
                     "ALTER SYSTEM SET idle_replication_slot_timeout = 0; SELECT pg_reload_conf();"
                         .into(),
@@ -256,7 +263,8 @@ pub async fn check_plugin(session: &mut Session, plugin: Plugin) -> Result<Optio
 
 /// The finding for a plugin that cannot be loaded.
 fn missing_plugin(plugin: Plugin, refused: &Error) -> Finding {
-    let why = refused.as_server().map_or_else(|| refused.to_string(), |error| error.message.clone());
+    let why =
+        refused.as_server().map_or_else(|| refused.to_string(), |error| error.message.clone());
     error(
         &format!("plugin {}", plugin.name()),
         format!("cannot be loaded: {why}"),
@@ -333,8 +341,13 @@ mod tests {
             may_create: false,
             ..good()
         };
-        let expected =
-            ["wal_level", "max_replication_slots", "max_wal_senders", "role \"me\"", "database \"d\""];
+        let expected = [
+            "wal_level",
+            "max_replication_slots",
+            "max_wal_senders",
+            "role \"me\"",
+            "database \"d\"",
+        ];
         assert_eq!(errors(&bad), expected);
         for finding in bad.findings(wanted()) {
             let hint = finding.hint.unwrap_or_default();
