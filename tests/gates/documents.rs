@@ -13,7 +13,7 @@ use pgcopydb::cli::exit::Exit;
 use pgcopydb::cli::{args, reference, variables};
 
 /// Long options of other programs that messages and pages name.
-const FOREIGN_OPTIONS: [&str; 25] = [
+const FOREIGN_OPTIONS: [&str; 27] = [
     // cargo
     "release",
     // pg_config
@@ -41,7 +41,9 @@ const FOREIGN_OPTIONS: [&str; 25] = [
     "use-list",
     // ours, soon: the stream commands are on their way
     "follow",
+    "origin",
     "plugin",
+    "publication",
     "slot-name",
 ];
 
