@@ -485,6 +485,15 @@ async fn connect(config: &FollowConfig, backoff: &mut Backoff) -> Result<(Sessio
     Ok((session, pinned.replica))
 }
 
+impl Drop for WorkerHandle {
+    /// What is not joined is not wanted any more.
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}
+
 impl WorkerHandle {
     /// Whether everything handed over is done.
     fn is_idle(&self) -> bool {

@@ -30,6 +30,8 @@ mod plans;
 pub mod position;
 mod progress;
 pub mod reduce;
+#[cfg(test)]
+mod reduce_tests;
 pub mod row;
 mod scope;
 mod setwise;

@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use proto::lsn::Lsn;
 use proto::time::PgTimestamp;
+use proto::types::TransactionStatus;
 use tokio::sync::{mpsc, watch};
 
 use super::batch::{Batch, Frame, Job};
@@ -92,7 +93,7 @@ impl Worker {
         loop {
             let job = match tokio::time::timeout(SETTLE_AFTER, jobs.recv()).await {
                 Ok(Some(job)) => job,
-                Ok(None) => return self.settle().await,
+                Ok(None) => return self.end().await,
                 Err(_) => {
                     self.idle(idle_since).await?;
                     continue;
@@ -101,6 +102,15 @@ impl Worker {
             idle_since = tokio::time::Instant::now();
             self.work(job).await?;
             done.send_modify(|count| *count += 1);
+        }
+    }
+
+    /// Nothing more will come: an open transaction goes with the session, all others are kept.
+    async fn end(&mut self) -> Result<()> {
+        if self.session.transaction_status() == TransactionStatus::Idle {
+            self.settle().await
+        } else {
+            self.session.execute("rollback").await.map(drop)
         }
     }
 
@@ -119,7 +129,7 @@ impl Worker {
 
     /// Uses a pause: makes commits durable; now and then writes the position.
     async fn idle(&mut self, since: tokio::time::Instant) -> Result<()> {
-        if self.session.transaction_status() != proto::types::TransactionStatus::Idle {
+        if self.session.transaction_status() != TransactionStatus::Idle {
             return Ok(());
         }
         let behind = self.progress.borrow().committed > self.written;
@@ -247,8 +257,8 @@ impl Worker {
             train.text(&sql, &[], Expect::Any)?;
         }
         let end = batch.end().filter(|_| frame.commits);
-        if let Some((lsn, time)) = end {
-            self.position.queue(&mut train, lsn, time)?;
+        if let Some((lsn, _)) = end {
+            self.position.load(&mut train, lsn)?;
         }
         train.run(&mut missed).await?;
         if !missed.is_empty() {
@@ -290,10 +300,10 @@ impl Worker {
     /// Commits and notes how far we are.
     async fn commit(&mut self, batch: &Batch, lsn: Lsn, time: Option<PgTimestamp>) -> Result<()> {
         let mut train = Train::new(&mut self.session, &mut self.prepared);
-        train.text("commit", &[], Expect::Any)?;
+        self.position.load_commit(&mut train, lsn, time)?;
         train.text(LOG_SQL, &[], Expect::Any)?;
         train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, batch))?;
-        let log = train.results().get(1).and_then(|result| result.rows.first());
+        let log = train.results().last().and_then(|result| result.rows.first());
         let (end, flushed) = match log {
             Some(row) => (row.parse(0)?, row.parse(1)?),
             None => (Lsn::MAX, Lsn::INVALID),
@@ -354,11 +364,11 @@ impl Worker {
         let mut train = Train::new(&mut self.session, &mut self.prepared);
         train.text("begin", &[], Expect::Any)?;
         train.text("set local synchronous_commit = on", &[], Expect::Any)?;
-        self.position.queue(&mut train, lsn, self.commit_time)?;
-        let sent = train.run(&mut Vec::new()).await;
-        let end = Batch::default();
-        sent.map_err(|failure| message::explain(failure, &end))?;
-        self.session.execute("commit").await?;
+        self.position.load(&mut train, lsn)?;
+        let none = Batch::default();
+        train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, &none))?;
+        self.position.load_commit(&mut train, lsn, self.commit_time)?;
+        train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, &none))?;
         self.position.set_current(lsn);
         self.written = lsn;
         self.unflushed.clear();
