@@ -68,6 +68,8 @@ pub struct Applier {
     /// Everything up to here is applied or handed over.
     position: Lsn,
     reached: bool,
+    /// A transaction was left out because it lies beyond the end: nothing can follow any more.
+    passed: bool,
     open: OpenTransaction,
     batch: Batch,
     batch_since: Option<Instant>,
@@ -141,6 +143,7 @@ impl Applier {
             endpos: None,
             position,
             reached: false,
+            passed: false,
             open: OpenTransaction::default(),
             batch: Batch::default(),
             batch_since: None,
@@ -164,9 +167,10 @@ impl Applier {
     }
 
     /// Sets or removes the end: transactions that end at or before it are applied, none after (K18).
+    /// It cannot be moved on once a transaction behind the old one has come.
     pub fn set_endpos(&mut self, endpos: Option<Lsn>) {
         self.endpos = endpos.filter(|lsn| lsn.is_valid());
-        self.reached = self.endpos.is_some_and(|endpos| self.position >= endpos);
+        self.reached = self.passed || self.endpos.is_some_and(|endpos| self.position >= endpos);
     }
 
     /// Whether everything up to the end was handed over, and nothing more will be taken.
@@ -288,6 +292,7 @@ impl Applier {
             self.open.skipped = start < self.position;
             self.reached |= self.endpos.is_some_and(|endpos| start >= endpos);
         }
+        self.passed |= self.reached;
         self.open.skipped |= self.reached;
     }
 
@@ -376,6 +381,7 @@ impl Applier {
         let beyond = self.endpos.is_some_and(|endpos| commit.end_lsn > endpos);
         if open.skipped || self.reached || beyond || commit.end_lsn <= self.position {
             self.reached |= beyond;
+            self.passed |= beyond;
             if open.streamed {
                 self.worker.send(Job::RollBack).await?;
             }
