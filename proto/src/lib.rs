@@ -13,7 +13,7 @@
 //!  limits    ── largest body per tag
 //!  read      ── Reader: the only code that takes input apart
 //!  replication ── commands of streaming replication; XLogData, keepalive, status update
-//!  pgoutput  ── messages of the output plugin
+//!  pgoutput wal2json test_decoding ── messages of the output plugins
 //!  error lsn time types sqlstate ── plain values
 //! ```
 //!
@@ -24,7 +24,8 @@
 //!   `unwrap_used`, `expect_used` and `arithmetic_side_effects` are denied; `unsafe` is forbidden.
 //! - **A2** Wire bytes are taken apart only by [`read::Reader`] (and, for the five bytes of a frame
 //!   header, by [`frame`], which is the hot path of the COPY relay).
-//! - Text from a server is bytes until proven text: a `SQL_ASCII` database may send anything.
+//! - Text from a server is bytes until proven text: a `SQL_ASCII` database may send anything. The
+//!   text of [`wal2json`] and [`test_decoding`] is UTF-8 or refused.
 //!
 //! # Adding one more backend message
 //!
@@ -46,6 +47,8 @@ pub mod read;
 pub mod replication;
 pub mod sqlstate;
 pub mod startup;
+pub mod test_decoding;
 pub mod time;
 pub mod trace;
 pub mod types;
+pub mod wal2json;
