@@ -16,6 +16,8 @@
 //! them cannot replace the ones that hold.
 
 mod pgoutput;
+mod shape;
+mod text;
 
 use bytes::Bytes;
 use proto::lsn::Lsn;
@@ -30,6 +32,7 @@ use crate::config::Plugin;
 pub struct Decoder {
     plugin: Plugin,
     pgoutput: pgoutput::Decoder,
+    text: text::Decoder,
     transaction: Transaction,
 }
 
@@ -56,11 +59,16 @@ pub struct Received {
 impl Decoder {
     /// A decoder at the start of a stream.
     pub fn new(plugin: Plugin) -> Self {
-        Self { plugin, pgoutput: pgoutput::Decoder::default(), transaction: Transaction::None }
+        Self {
+            plugin,
+            pgoutput: pgoutput::Decoder::default(),
+            text: text::Decoder::default(),
+            transaction: Transaction::None,
+        }
     }
 
-    /// Decodes one message and appends what it says to `events`: nothing, one event, or (wal2json's
-    /// format 1) a whole transaction.
+    /// Decodes one message and appends what it says to `events`: nothing, one event, or (wal2json) a
+    /// truncation held back and the event behind it; in its format 1 a whole transaction.
     ///
     /// # Errors
     /// `Protocol` when the message is malformed, does not fit the relation it names, names one that
@@ -69,7 +77,8 @@ impl Decoder {
         let before = events.len();
         let outcome = match self.plugin {
             Plugin::Pgoutput => self.pgoutput.decode(message, events),
-            _ => Err("not decoded in this version".to_owned()),
+            Plugin::Wal2json => self.text.wal2json(message, events),
+            Plugin::TestDecoding => self.text.test_decoding(message, events),
         };
         outcome
             .and_then(|()| self.follow_transaction(events.get(before..).unwrap_or_default()))
@@ -89,6 +98,7 @@ impl Decoder {
     /// Forgets the open transaction: the connection broke inside it. Descriptions stay.
     pub fn abandon(&mut self) {
         self.transaction = Transaction::None;
+        self.text.abandon();
     }
 
     /// Holds the order of events: begin, changes, commit.
