@@ -5,8 +5,11 @@
 use std::collections::HashSet;
 
 use pgcopydb::base::ini;
+use pgcopydb::config::Plugin;
 use pgcopydb::connect::conninfo::{ConnInfo, ConnInfoError, Environment};
 use pgcopydb::filter;
+use pgcopydb::follow::change::{Change, ChangeEvent, OldTuple};
+use pgcopydb::follow::decode::{Decoder, Place, Received};
 use pgcopydb::job::schema::toc::Toc;
 use pgcopydb::job::schema::toc_filter::{self, Rules};
 
@@ -14,8 +17,8 @@ use pgcopydb::job::schema::toc_filter::{self, Rules};
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target of the root crate with the name of its corpus directory.
-pub(crate) const TARGETS: [(&str, Target); 3] =
-    [("conninfo", conninfo), ("ini", ini), ("toc", toc)];
+pub(crate) const TARGETS: [(&str, Target); 4] =
+    [("conninfo", conninfo), ("ini", ini), ("toc", toc), ("follow_decode", follow_decode)];
 
 /// Stands in for a secret inside a connection string.
 const CANARY: &str = "CANARY-7f3a";
@@ -158,4 +161,64 @@ pub(crate) fn toc(data: &[u8]) {
         let found: Vec<_> = again.entries().map(|entry| entry.line.trim_ascii_end()).collect();
         assert_eq!(found, kept);
     }
+}
+
+/// A stream of messages: the plugin, then `place, length (2 bytes), payload` each. Places: 0 plain, 1 in
+/// a chunk, 2 begins the replay of a streamed transaction, 3 abandons the open one.
+pub(crate) fn follow_decode(data: &[u8]) {
+    let Some((&plugin, mut rest)) = data.split_first() else { return };
+    let plugin =
+        [Plugin::Pgoutput, Plugin::Wal2json, Plugin::TestDecoding][usize::from(plugin % 3)];
+    let mut decoder = Decoder::new(plugin);
+    let mut is_open = false;
+    while let Some(([place, high, low], more)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([*high, *low])).min(more.len());
+        let (payload, tail) = more.split_at(length);
+        rest = tail;
+        let mut events = Vec::new();
+        match place % 4 {
+            2 if !is_open => decoder.begin_streamed(7, &mut events),
+            3 => {
+                decoder.abandon();
+                is_open = false;
+            }
+            place => {
+                let place = if place == 1 { Place::Chunk } else { Place::Plain };
+                let payload = bytes::Bytes::copy_from_slice(payload);
+                let message = Received { lsn: proto::lsn::Lsn(1), place, payload };
+                if decoder.decode(&message, &mut events).is_err() {
+                    assert!(events.is_empty());
+                    return;
+                }
+            }
+        }
+        for event in &events {
+            is_open = in_order(event, is_open);
+        }
+    }
+}
+
+/// Demands that an event may stand here and that its rows fit their relations; whether a transaction is
+/// open behind it.
+fn in_order(event: &ChangeEvent, is_open: bool) -> bool {
+    match event {
+        ChangeEvent::Begin(_) => assert!(!is_open),
+        ChangeEvent::Commit(_) | ChangeEvent::Change(_) => assert!(is_open),
+        ChangeEvent::Position(_) | ChangeEvent::Abandon => {}
+    }
+    if let ChangeEvent::Change(change) = event {
+        let width = |old: &OldTuple| match old {
+            OldTuple::Key(tuple) | OldTuple::Full(tuple) => tuple.len(),
+        };
+        match change {
+            Change::Insert { relation, new } => assert_eq!(new.len(), relation.columns.len()),
+            Change::Update { relation, old, new } => {
+                assert_eq!(new.len(), relation.columns.len());
+                assert!(old.as_ref().is_none_or(|old| width(old) == new.len()));
+            }
+            Change::Delete { relation, old } => assert_eq!(width(old), relation.columns.len()),
+            Change::Truncate { .. } => {}
+        }
+    }
+    matches!(event, ChangeEvent::Begin(_) | ChangeEvent::Change(_))
 }

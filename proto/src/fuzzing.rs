@@ -11,11 +11,15 @@
 
 #![expect(clippy::expect_used, clippy::panic, reason = "a panic is how a finding is reported")]
 
+use bytes::BytesMut;
+
 use crate::backend::{AuthenticationRequest, BackendMessage, tag};
 use crate::copy::{CoalesceStep, CopyRelay, binary, relay, text};
 use crate::error::DecodeError;
 use crate::frame::{HEADER_BYTES, next_frame, parse_header};
 use crate::limits::{COALESCED_PAYLOAD_BYTES_MAX, Limits};
+use crate::pgoutput::{LogicalMessage, Place, classify};
+use crate::replication::{ReplicationMessage, StandbyStatusUpdate, XLogData};
 use crate::startup::{
     AuthMethod, ChannelBindingPolicy, Startup, StartupAction, StartupConfig, StartupDone,
 };
@@ -25,12 +29,16 @@ use crate::trace::{Detail, Trace};
 pub type Target = fn(&[u8]);
 
 /// Every target of this crate with the name of its corpus directory.
-pub const TARGETS: [(&str, Target); 5] = [
+pub const TARGETS: [(&str, Target); 9] = [
     ("frame", frame),
     ("backend", backend),
     ("startup", startup),
     ("copy_relay", copy_relay),
     ("copy_binary", copy_binary),
+    ("replication", replication),
+    ("pgoutput", pgoutput),
+    ("wal2json", wal2json),
+    ("test_decoding", test_decoding),
 ];
 
 /// A stream of frames: cut, and traced as from either side.
@@ -347,6 +355,78 @@ fn text_fields(line: &[u8]) {
         let mut encoded = Vec::new();
         text::put_field(value.as_deref(), &mut encoded);
         assert_eq!(text::decode_field(&encoded), Ok(value));
+    }
+}
+
+/// The payload of a CopyData message of a replication stream, from either side.
+pub fn replication(data: &[u8]) {
+    match ReplicationMessage::decode(data) {
+        Ok(ReplicationMessage::XLogData(message)) => {
+            let header = data.len().checked_sub(message.data.len());
+            assert_eq!(header, Some(XLogData::HEADER_BYTES));
+        }
+        Ok(ReplicationMessage::Keepalive(_)) => assert_eq!(data.len(), 18),
+        Err(error) => shown(&error),
+    }
+    if let Ok(update) = StandbyStatusUpdate::decode(data) {
+        let mut encoded = BytesMut::new();
+        update.encode(&mut encoded);
+        assert_eq!(encoded.get(HEADER_BYTES..), Some(data));
+    }
+}
+
+/// A message of pgoutput: whether it stands in a chunk, then the payload.
+pub fn pgoutput(data: &[u8]) {
+    let Some((&chunk, payload)) = data.split_first() else { return };
+    let place = if chunk == 0 { Place::Plain } else { Place::Chunk };
+    let kind = classify(payload);
+    match LogicalMessage::decode_at(place, payload) {
+        Ok((_, message)) => {
+            assert!(kind.is_ok() && !format!("{message:?}").is_empty());
+            let count = match &message {
+                LogicalMessage::Insert(insert) => insert.new.iter().count() == insert.new.len(),
+                LogicalMessage::Relation(relation) => relation.columns().count() == relation.len(),
+                _ => true,
+            };
+            assert!(count, "what was checked can be read");
+        }
+        Err(error) => {
+            shown(&error);
+            assert!(error.offset <= payload.len());
+        }
+    }
+}
+
+/// A message of wal2json.
+pub fn wal2json(data: &[u8]) {
+    use crate::wal2json::{Kind, Message};
+    match (Message::decode(data), crate::wal2json::classify(data)) {
+        (Err(error), _) => assert!(!error.to_string().is_empty()),
+        (Ok(Message::Begin(_)), kind) => assert_eq!(kind, Kind::Begin),
+        (Ok(Message::Commit(_)), kind) => assert_eq!(kind, Kind::Commit),
+        (Ok(Message::Change(_)), kind) => assert_eq!(kind, Kind::Content),
+        (Ok(Message::Transaction(..)), kind) => assert_eq!(kind, Kind::Transaction),
+        (Ok(Message::Message), kind) => {
+            assert!(matches!(kind, Kind::Message | Kind::Transaction));
+        }
+    }
+}
+
+/// A message of test_decoding.
+pub fn test_decoding(data: &[u8]) {
+    use crate::test_decoding::Message;
+    match Message::decode(data) {
+        Err(error) => {
+            shown(&error);
+            assert!(error.offset <= data.len());
+        }
+        Ok(message) => {
+            assert!(crate::test_decoding::classify(data).is_some());
+            if let Message::Insert { new, .. } | Message::Update { new, .. } = message {
+                // Each column takes at least ` a[]:0`.
+                assert!(new.len() <= data.len());
+            }
+        }
     }
 }
 

@@ -10,7 +10,7 @@
 //!
 //! | lost | format | way out |
 //! |---|---|---|
-//! | `NaN` and infinities of numeric types become null | both | `numeric-data-types-as-string` |
+//! | `NaN` and infinities of numeric types become null | both | `numeric-data-types-as-string`, newer than 2.5 |
 //! | options of TRUNCATE | 2 | another plugin |
 //! | TRUNCATE | 1 | format 2 |
 //! | nulls of the old row under REPLICA IDENTITY FULL | 1 | format 2 |

@@ -226,18 +226,18 @@ fn chunks_of_a_streamed_transaction_are_decoded_like_others() {
 fn what_stands_where_it_may_not_is_refused() {
     let row = b"I\0\0\0\x01N\0\x01n".as_slice();
     let description = describe(1, b'd', &["a"]);
-    let cases: [(&[&[u8]], &[u8], &str); 7] = [
-        (&[&description], row, "change outside of a transaction"),
-        (&[], COMMIT, "commit outside of a transaction"),
-        (&[BEGIN], BEGIN, "begin inside a transaction"),
-        (&[BEGIN], row, "relation 1 was not described before its first change"),
-        (&[], b"A\0\0\x02\x01\0\0\x02\x01", "was not taken out"),
+    let cases = [
+        (vec![description.as_slice()], row, "change outside of a transaction"),
+        (vec![], COMMIT, "commit outside of a transaction"),
+        (vec![BEGIN], BEGIN, "begin inside a transaction"),
+        (vec![BEGIN], row, "relation 1 was not described before its first change"),
+        (vec![], b"A\0\0\x02\x01\0\0\x02\x01".as_slice(), "was not taken out"),
         (
             &[],
             b"b\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\x02\x01g\0",
             "two-phase",
         ),
-        (&[], b"R\0\0\0\x01p\0\xff\0d\0\0", "is not valid UTF-8"),
+        (vec![], b"R\0\0\0\x01p\0\xff\0d\0\0".as_slice(), "is not valid UTF-8"),
     ];
     for (before, payload, expected) in cases {
         let mut stream = Stream::new();

@@ -64,6 +64,7 @@ fn summary(events: &[ChangeEvent]) -> Vec<String> {
             ChangeEvent::Begin(begin) => format!("begin {}", begin.xid),
             ChangeEvent::Change(found) => change(found),
             ChangeEvent::Commit(commit) => format!("commit {}", commit.end_lsn),
+            ChangeEvent::Abandon => "abandon".to_owned(),
             ChangeEvent::Position(lsn) => format!("position {lsn}"),
         })
         .collect()
