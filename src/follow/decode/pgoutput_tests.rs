@@ -233,7 +233,7 @@ fn what_stands_where_it_may_not_is_refused() {
         (vec![BEGIN], row, "relation 1 was not described before its first change"),
         (vec![], b"A\0\0\x02\x01\0\0\x02\x01".as_slice(), "was not taken out"),
         (
-            &[],
+            vec![],
             b"b\0\0\0\0\0\0\0\x01\0\0\0\0\0\0\0\x02\0\0\0\0\0\0\0\x03\0\0\x02\x01g\0",
             "two-phase",
         ),
