@@ -14,13 +14,20 @@ use crate::report::{self, summary_json, summary_text};
 
 /// Runs `clone` with these options.
 pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
-    let ResolvedClone { config, shown } =
+    let ResolvedClone { config, follow, shown } =
         settings::resolve_clone(args, program.json, &program.environment)?;
     if args.run.show_settings {
         report::print(&settings_text(&shown, config.plan_format)?)?;
         return Ok(Exit::Success);
     }
     let summary_path = config.directory.join(SUMMARY_FILE);
+    if let Some(changes) = follow.filter(|_| !config.dry_run) {
+        let (summary, exit) = super::follow::clone(config, changes, program)?;
+        if !summary.steps.is_empty() {
+            show_summary(&summary, &summary_path)?;
+        }
+        return Ok(if exit == Exit::Success { Exit::of_summary(&summary) } else { exit });
+    }
     let work = program.beside_display(async |events, stop| clone::run(config, events, stop).await);
     let outcome = Program::block_on(work)??;
     let CloneOutcome { summary, plan_text } = outcome.map_err(explain_stop)?;

@@ -17,6 +17,7 @@ mod compare;
 mod connection;
 pub mod environment;
 pub mod exit;
+mod follow;
 mod list;
 pub mod logging;
 mod program;
@@ -85,6 +86,9 @@ fn dispatch(
         Some(Command::Version(version)) => {
             let json = json || version.json;
             return print(&if json { version::json() } else { version::text() });
+        }
+        Some(Command::Follow(args)) => {
+            start(&[&args.common]).and_then(|program| follow::run(&args, &program))
         }
         Some(Command::Clone(args) | Command::Fork(args)) => {
             start(&[&args.common]).and_then(|program| clone::run(&args, &program))

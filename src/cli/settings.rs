@@ -4,6 +4,7 @@
 //! even when the option is given. Every setting remembers where it came from, for
 //! `--show-settings`.
 
+mod changes;
 mod compare;
 mod list;
 mod snapshot;
@@ -20,11 +21,12 @@ use super::variables;
 use crate::base::error::{Error, Result};
 use crate::base::units::{ByteSize, JobCount, ValueError, parse_boolean, parse_positive};
 use crate::config::{
-    ClientTools, CloneConfig, CopyFormat, Jobs, PlanFormat, Resume, SchemaOptions, Skip, Split,
-    SplitThreshold,
+    ClientTools, CloneConfig, CopyFormat, FollowConfig, Jobs, PlanFormat, Resume, SchemaOptions,
+    Skip, Split, SplitThreshold,
 };
 use crate::connect::conninfo::ConnInfo;
 
+pub use changes::resolve_follow;
 pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;
@@ -70,6 +72,8 @@ pub struct ShownSetting {
 pub struct ResolvedClone {
     /// The settings.
     pub config: CloneConfig,
+    /// How changes are followed afterwards; `None` without `--follow`.
+    pub follow: Option<FollowConfig>,
     /// All of them as text, in the order of the usage text.
     pub shown: Vec<ShownSetting>,
 }
@@ -152,7 +156,13 @@ pub fn resolve_clone(
         plan_format: if json { PlanFormat::Json } else { PlanFormat::Text },
         client_tools: client_tools(environment),
     };
-    Ok(ResolvedClone { config, shown: resolver.shown })
+    let both = Connections { source: config.source.clone(), target: config.target.clone() };
+    let (directory, filters) = (config.directory.clone(), config.filters.clone());
+    let follow = match args.run.follow {
+        true => Some(resolver.changes(&args.changes, both, directory, filters)?),
+        false => None,
+    };
+    Ok(ResolvedClone { config, follow, shown: resolver.shown })
 }
 
 /// Resolves the two ends alone.

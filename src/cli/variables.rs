@@ -16,7 +16,7 @@ pub struct Mirrored {
 /// empty value counts as not set.
 ///
 /// Source: spec/commands.md 3.1.
-pub const MIRRORED: [Mirrored; 18] = [
+pub const MIRRORED: [Mirrored; 21] = [
     Mirrored { name: "PGCOPYDB_SOURCE_PGURI", option: "source" },
     Mirrored { name: "PGCOPYDB_TARGET_PGURI", option: "target" },
     Mirrored { name: "PGCOPYDB_TABLE_JOBS", option: "table-jobs" },
@@ -35,6 +35,9 @@ pub const MIRRORED: [Mirrored; 18] = [
     Mirrored { name: "PGCOPYDB_USE_COPY_BINARY", option: "use-copy-binary" },
     Mirrored { name: "PGCOPYDB_FAIL_FAST", option: "fail-fast" },
     Mirrored { name: "PGCOPYDB_SNAPSHOT", option: "snapshot" },
+    Mirrored { name: "PGCOPYDB_OUTPUT_PLUGIN", option: "plugin" },
+    Mirrored { name: "PGCOPYDB_WAL2JSON_NUMERIC_AS_STRING", option: "wal2json-numeric-as-string" },
+    Mirrored { name: "PGCOPYDB_REPLAY_NO_OP_UPDATES", option: "replay-no-op-updates" },
 ];
 
 /// A variable without an option.

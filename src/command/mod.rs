@@ -3,6 +3,7 @@
 pub mod check;
 pub mod clone;
 pub mod compare;
+pub mod follow;
 pub mod list;
 pub mod parse_list;
 pub mod ping;

@@ -57,6 +57,12 @@ pub enum Plugin {
     TestDecoding,
 }
 
+impl std::fmt::Display for Plugin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
 impl Plugin {
     /// The name that the server knows it by.
     #[must_use]

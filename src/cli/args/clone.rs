@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 
-use super::{CommonArgs, ConnectionArgs};
+use super::{ChangeArgs, CommonArgs, ConnectionArgs};
 use crate::base::units::{ByteSize, JobCount, parse_positive};
 
 /// Options of `clone`, `fork` and `copy db`.
@@ -27,6 +27,9 @@ pub struct CloneArgs {
     /// How the schema is restored.
     #[command(flatten)]
     pub schema: SchemaArgs,
+    /// How changes are followed.
+    #[command(flatten)]
+    pub changes: ChangeArgs,
     /// The options that every command has.
     #[command(flatten)]
     pub common: CommonArgs,
@@ -48,6 +51,9 @@ pub struct RunArgs {
     /// Neither share nor require a snapshot: every table is read as of its own time
     #[arg(short = 'C', long)]
     pub not_consistent: bool,
+    /// Then follow: apply what the source commits after the snapshot
+    #[arg(short = 'f', long)]
+    pub follow: bool,
     /// Use this exported snapshot, held open elsewhere
     #[arg(short = 'N', long, value_name = "ID")]
     pub snapshot: Option<String>,

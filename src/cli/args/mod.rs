@@ -5,6 +5,7 @@
 //!
 //! To add a command: its file here, its variant below, its arm in `cli::run`.
 
+mod changes;
 mod clone;
 mod common;
 mod compare;
@@ -18,6 +19,7 @@ mod snapshot;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
+pub use changes::{ChangeArgs, FollowArgs, PluginArg};
 pub use clone::{CloneArgs, CopyFormatArg};
 pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
 pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};
@@ -70,6 +72,9 @@ pub enum Command {
     /// Export a snapshot of the source and hold it open for other commands
     #[command(override_usage = "pgcopydb snapshot --source URI [options]")]
     Snapshot(SnapshotArgs),
+    /// Receive and apply what the source commits after it was cloned
+    #[command(override_usage = "pgcopydb follow --source URI --target URI [options]")]
+    Follow(Box<FollowArgs>),
     /// Copy database objects
     Copy(CopyGroup),
     /// Dump the source's schema or roles into the work directory

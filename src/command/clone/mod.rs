@@ -112,7 +112,8 @@ async fn clone(
     }
     let directory = WorkDir::open(&config.directory, Service::Main)?;
     end_orphans(directory.children()).await?;
-    if config.resume == Resume::Restart {
+    // Where changes are followed, it was emptied before the slot was made.
+    if config.resume == Resume::Restart && provider.is_none() {
         directory.restart()?;
     }
     let (mut source, mut target) = (source, target);

@@ -100,7 +100,10 @@ impl Receiver {
                         return self.finish(running).await;
                     }
                 }
-                _ = tick.tick() => self.tick(&mut running, *rows.borrow()).await?,
+                _ = tick.tick() => {
+                    let row = *rows.borrow();
+                    self.tick(&mut running, row).await?;
+                }
                 done = &mut running.feedback => return Err(feedback_ended(done)),
                 arrived = running.reader.arrived() => arrived?,
             }

@@ -1,0 +1,102 @@
+//! `follow`, and what every command has that receives or applies changes.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use proto::lsn::Lsn;
+
+use super::{CommonArgs, ConnectionArgs};
+use crate::base::units::ByteSize;
+
+/// How changes are received and applied.
+///
+/// Source: spec/commands.md 2.3.
+#[derive(Debug, Args, Default)]
+#[command(next_help_heading = "Change data capture")]
+pub struct ChangeArgs {
+    /// Output plugin of the replication slot [default: pgoutput]
+    #[arg(short = 'p', long, value_name = "NAME")]
+    pub plugin: Option<PluginArg>,
+    /// Have wal2json send numbers as strings
+    #[arg(short = 'w', long)]
+    pub wal2json_numeric_as_string: bool,
+    /// Name of the replication slot [default: pgcopydb]
+    #[arg(short = 's', long, value_name = "NAME")]
+    pub slot_name: Option<String>,
+    /// Create the slot where there is none; also what happens without this option
+    #[arg(short = 't', long)]
+    pub create_slot: bool,
+    /// Publication to use [default: one of our own, named like the slot]
+    #[arg(long, value_name = "NAME")]
+    pub publication: Option<String>,
+    /// Name of the replication origin on the target [default: pgcopydb]
+    #[arg(short = 'o', long, value_name = "NAME")]
+    pub origin: Option<String>,
+    /// Stop once everything up to this position is applied
+    #[arg(short = 'E', long, value_name = "LSN")]
+    pub endpos: Option<Lsn>,
+    /// Apply updates that change nothing
+    #[arg(long)]
+    pub replay_no_op_updates: bool,
+    /// Go on when an UPDATE or DELETE finds no row, or several, on the target; they are counted
+    #[arg(long)]
+    pub ignore_missing_rows: bool,
+    /// Size of a file of received changes [default: 64MB]
+    #[arg(long, value_name = "SIZE")]
+    pub max_replaydb_size: Option<ByteSize>,
+    /// Most disk space for received changes; receiving waits there [default: nine tenths of what is
+    /// free]
+    #[arg(long, value_name = "SIZE")]
+    pub max_changes_size: Option<ByteSize>,
+}
+
+/// `--plugin`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum PluginArg {
+    /// The server's own.
+    #[value(name = "pgoutput")]
+    Pgoutput,
+    /// JSON.
+    #[value(name = "wal2json")]
+    Wal2json,
+    /// The server's example.
+    #[value(name = "test_decoding")]
+    TestDecoding,
+}
+
+/// Options of `follow`.
+///
+/// Source: spec/commands.md 2.5.
+#[derive(Debug, Args)]
+pub struct FollowArgs {
+    /// The two ends.
+    #[command(flatten)]
+    pub connections: ConnectionArgs,
+    /// Where state lives and how a run continues.
+    #[command(flatten)]
+    pub run: FollowRunArgs,
+    /// How changes are received and applied.
+    #[command(flatten)]
+    pub changes: ChangeArgs,
+    /// The options that every command has.
+    #[command(flatten)]
+    pub common: CommonArgs,
+}
+
+/// Where state lives and how `follow` continues.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Run")]
+pub struct FollowRunArgs {
+    /// Work directory [default: $TMPDIR/pgcopydb, or /tmp/pgcopydb]
+    #[arg(short = 'D', long, value_name = "PATH")]
+    pub dir: Option<PathBuf>,
+    /// Filter file: which schemas and tables to follow
+    #[arg(short = 'F', long, visible_alias = "filter", value_name = "FILE")]
+    pub filters: Option<PathBuf>,
+    /// Continue an earlier run; also what happens without this option when there is one
+    #[arg(short = 'R', long)]
+    pub resume: bool,
+    /// Drop slot, publications, origin and received changes of an earlier run first
+    #[arg(short = 'r', long)]
+    pub restart: bool,
+}

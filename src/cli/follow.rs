@@ -1,0 +1,60 @@
+//! Runs `follow` and `clone --follow`: settings, signals, display, command, result.
+
+use super::args::FollowArgs;
+use super::clone::explain_stop;
+use super::exit::Exit;
+use super::program::Program;
+use super::settings;
+use crate::base::error::Result;
+use crate::base::summary::{RunSummary, Severity};
+use crate::command::clone::CloneOutcome;
+use crate::command::follow::{self, FollowOutcome};
+use crate::config::{CloneConfig, FollowConfig};
+
+/// Runs `follow` with these options.
+pub(super) fn run(args: &FollowArgs, program: &Program) -> Result<Exit> {
+    let (config, resume) = settings::resolve_follow(args, &program.environment)?;
+    let work = program.beside_display(async |_, stop| follow::run(config, resume, stop).await);
+    let outcome = Program::block_on(work)??.map_err(explain_stop)?;
+    Ok(show(&outcome))
+}
+
+/// Copies, then follows; returns what the copy did, and how the following ended.
+pub(super) fn clone(
+    config: CloneConfig,
+    changes: FollowConfig,
+    program: &Program,
+) -> Result<(RunSummary, Exit)> {
+    let work = program
+        .beside_display(async |events, stop| follow::clone(config, changes, events, stop).await);
+    let (cloned, followed) = Program::block_on(work)??.map_err(explain_stop)?;
+    let CloneOutcome { summary, .. } = cloned;
+    Ok((summary, show(&followed)))
+}
+
+/// Says what following did.
+fn show(outcome: &FollowOutcome) -> Exit {
+    let progress = &outcome.progress;
+    tracing::info!(
+        transactions = progress.transactions,
+        rows = progress.rows,
+        applied = %progress.applied,
+        sequences = outcome.sequences,
+        repeated_batches = progress.batches_repeated,
+        missing_rows = progress.missing_rows,
+        "changes applied"
+    );
+    let mut exit = Exit::Success;
+    for finding in outcome.findings.iter().filter(|finding| finding.severity == Severity::Error) {
+        tracing::error!(object = finding.object, "{}", finding.reason);
+        exit = Exit::Target;
+    }
+    if progress.missing_rows > 0 {
+        tracing::error!(
+            missing_rows = progress.missing_rows,
+            "updates and deletes did not find exactly one row on the target, and were passed over as \
+             asked: compare the two databases before you rely on the target"
+        );
+    }
+    exit
+}

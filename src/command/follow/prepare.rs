@@ -1,0 +1,185 @@
+//! What following needs before anything is received: locks, slot, position, sentinel.
+
+use std::collections::{HashMap, HashSet};
+
+use proto::lsn::Lsn;
+
+use crate::base::error::{Error, Result, Side};
+use crate::base::ident::QualifiedName;
+use crate::base::stop::StopSignal;
+use crate::base::summary::Finding;
+use crate::catalog::fetch::{self, SizeSource};
+use crate::catalog::model::{SourceCatalog, Table, TableKind};
+use crate::command::clone::filters::Filters;
+use crate::command::source;
+use crate::config::{FollowConfig, Plugin, Resume};
+use crate::connect::client::Session;
+use crate::connect::client::settings::{self, SessionRole};
+use crate::filter::Selection;
+use crate::follow::apply::Scope;
+use crate::follow::receive::{PluginOptions, ReceiveSettings};
+use crate::follow::setup::publication::TableChoice;
+use crate::follow::setup::{self, CleanupSettings, SetupSettings, SnapshotHolder};
+use crate::follow::store::StoreOptions;
+use crate::ledger;
+use crate::local::state::{SentinelHandle, SlotRecord};
+use crate::local::workdir::{Service, WorkDir, read_optional};
+
+/// Everything that receive and apply stand on.
+pub(super) struct Prepared {
+    /// The work directory, locked against another receiver.
+    pub(super) directory: WorkDir,
+    /// The same, against another applier.
+    _apply_lock: WorkDir,
+    /// What was made on the servers.
+    pub(super) record: SlotRecord,
+    /// Keeps the snapshot of a slot that was made just now.
+    pub(super) holder: Option<SnapshotHolder>,
+    /// The slot's snapshot, when `snapshot --follow` holds it.
+    pub(super) held: Option<String>,
+    /// Where the target stands.
+    pub(super) position: Lsn,
+    /// Mode and positions.
+    pub(super) sentinel: SentinelHandle,
+    /// What a person should know.
+    pub(super) findings: Vec<Finding>,
+    /// Names of the tables that are followed.
+    tables: HashSet<QualifiedName>,
+    /// Partitioned tables above each partition, nearest first.
+    ancestors: HashMap<QualifiedName, Vec<QualifiedName>>,
+}
+
+/// Makes slot, publications, position and sentinel, or finds those of an earlier start.
+///
+/// # Errors
+/// What keeps them from being made, before anything is; see [`setup::create_slot`].
+pub(super) async fn prepare(
+    follow: &FollowConfig,
+    resume: Resume,
+    stop: &StopSignal,
+) -> Result<Prepared> {
+    let directory = WorkDir::open(&follow.directory, Service::Receive)?;
+    let apply_lock = WorkDir::open(&follow.directory, Service::Apply)?;
+    if resume == Resume::Restart {
+        start_over(follow, &directory).await?;
+    }
+    let filters = Filters::read(follow.filters.as_deref(), false)?;
+    let mut session = source::connect(&follow.source).await?;
+    let catalog = fetch::source(&mut session, SizeSource::Estimate).await?;
+    let selection = filters.select(&catalog, &mut session).await?;
+    drop(session);
+    let kept = |table: &&Table| is_followed(table, &selection);
+    let choice = TableChoice::Only(catalog.tables.iter().filter(kept).map(|t| t.oid).collect());
+    let settings = SetupSettings::of(follow, directory.state_db(), choice);
+    let ready = tokio::select! {
+        ready = Box::pin(setup::create_slot(&settings)) => ready?,
+        () = stop.graceful.cancelled() => return Err(Error::cancelled()),
+    };
+    for finding in &ready.findings {
+        let hint = finding.hint.as_deref().unwrap_or_default();
+        tracing::warn!(object = finding.object, "{}. {hint}", finding.reason);
+    }
+    let found = ready.holder.is_none();
+    let position = setup::create_position(&follow.target, &ready.record, found).await?;
+    let sentinel = SentinelHandle::start(&directory.state_db())?;
+    set_endpos(follow, &sentinel).await?;
+    let held = read_optional(&directory.snapshot_file())?
+        .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
+        .filter(|id| Some(id) == ready.record.snapshot.as_ref());
+    Ok(Prepared {
+        tables: catalog.tables.iter().filter(kept).map(|table| table.name.clone()).collect(),
+        ancestors: ancestors(&catalog),
+        directory,
+        _apply_lock: apply_lock,
+        record: ready.record,
+        holder: ready.holder,
+        held,
+        position,
+        sentinel,
+        findings: ready.findings,
+    })
+}
+
+/// `--restart`: removes what an earlier run left on both servers and in the work directory.
+async fn start_over(follow: &FollowConfig, directory: &WorkDir) -> Result<()> {
+    setup::cleanup(&CleanupSettings {
+        source: follow.source.clone(),
+        target: Some(follow.target.clone()),
+        slot_name: follow.slot_name.clone(),
+        origin: follow.origin.clone(),
+        publication: follow.publication.clone(),
+    })
+    .await?;
+    directory.restart()
+}
+
+/// Whether the changes of a table are followed.
+fn is_followed(table: &Table, selection: &Selection) -> bool {
+    matches!(table.kind, TableKind::Ordinary | TableKind::Partitioned)
+        && table.extension.is_none()
+        && selection.copies_data(table.oid)
+}
+
+/// The end position of the command line wins over the sentinel's.
+async fn set_endpos(follow: &FollowConfig, sentinel: &SentinelHandle) -> Result<()> {
+    let now = sentinel.row().endpos;
+    let Some(endpos) = follow.endpos.filter(|endpos| now != Some(*endpos)) else { return Ok(()) };
+    if let Some(before) = now {
+        tracing::warn!(%before, %endpos, "the end position of --endpos replaces the one set before");
+    }
+    sentinel.set_endpos(Some(endpos)).await
+}
+
+/// Partitioned tables above each partition, nearest first.
+fn ancestors(catalog: &SourceCatalog) -> HashMap<QualifiedName, Vec<QualifiedName>> {
+    let by_oid: HashMap<u32, &Table> = catalog.tables.iter().map(|t| (t.oid, t)).collect();
+    let chain = |table: &Table| {
+        let mut names = Vec::new();
+        let mut parent = table.partition_of;
+        while let Some(above) = parent.and_then(|oid| by_oid.get(&oid)) {
+            names.push(above.name.clone());
+            parent = above.partition_of;
+        }
+        names
+    };
+    let partitions = catalog.tables.iter().filter(|table| table.partition_of.is_some());
+    partitions.map(|table| (table.name.clone(), chain(table))).collect()
+}
+
+impl Prepared {
+    /// What the receiver needs.
+    pub(super) fn receive_settings(&self, follow: &FollowConfig) -> ReceiveSettings {
+        let wal2json = follow.plugin == Plugin::Wal2json && follow.filters.is_some();
+        ReceiveSettings {
+            source: follow.source.clone(),
+            directory: self.directory.cdc(),
+            slot: self.record.clone(),
+            plugin: follow.plugin,
+            options: PluginOptions {
+                publications: self.record.publications.clone(),
+                numeric_as_string: follow.wal2json_numeric_as_string,
+                tables: wal2json.then(|| self.tables.iter().cloned().collect()),
+                ..PluginOptions::default()
+            },
+            store: StoreOptions {
+                segment_bytes: follow.segment_bytes,
+                disk_bytes_max: follow.disk_bytes_max,
+            },
+            sentinel: self.sentinel.clone(),
+        }
+    }
+
+    /// What apply may touch.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(super) async fn scope(&self, follow: &FollowConfig) -> Result<Scope> {
+        let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
+        settings::pin(&mut session, SessionRole::TargetWriter).await?;
+        Ok(Scope {
+            tables: Some(self.tables.clone()),
+            ancestors: self.ancestors.clone(),
+            starts: ledger::read_starts(&mut session).await?,
+        })
+    }
+}
