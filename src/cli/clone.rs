@@ -2,9 +2,9 @@
 
 use super::args::CloneArgs;
 use super::exit::Exit;
-use super::program::Program;
+use super::program::{Program, explain_stop};
 use super::settings::{self, ResolvedClone, ShownSetting};
-use crate::base::error::{Class, Error, Result};
+use crate::base::error::{Error, Result};
 use crate::base::summary::RunSummary;
 use crate::command::clone::{self, CloneOutcome};
 use crate::config::PlanFormat;
@@ -44,14 +44,6 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
 
 /// Name of the summary in the work directory.
 const SUMMARY_FILE: &str = "summary.json";
-
-/// Says how to go on after a stop.
-pub(super) fn explain_stop(error: Error) -> Error {
-    match error.class() {
-        Class::Cancelled => error.hint("Run the same command again to continue."),
-        _ => error,
-    }
-}
 
 /// Logs the findings, prints the end-of-run tables, writes `summary.json`.
 fn show_summary(summary: &RunSummary, path: &std::path::Path) -> Result<()> {

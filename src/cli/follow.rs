@@ -1,9 +1,8 @@
 //! Runs `follow` and `clone --follow`: settings, signals, display, command, result.
 
 use super::args::FollowArgs;
-use super::clone::explain_stop;
 use super::exit::Exit;
-use super::program::Program;
+use super::program::{Program, explain_stop};
 use super::settings;
 use crate::base::error::Result;
 use crate::base::summary::{RunSummary, Severity};

@@ -13,7 +13,7 @@ use super::logging::{self, LogSettings, Severity};
 use super::settings::{self, Connections};
 use super::signals::Signals;
 use super::version::VERSION;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Class, Error, Result};
 use crate::base::event::{EVENT_CHANNEL_LENGTH, EventSender};
 use crate::base::stop::StopSignal;
 use crate::command;
@@ -153,4 +153,12 @@ pub(super) fn ping(args: &PingArgs, program: &Program) -> Result<Exit> {
         show_error(failure);
     }
     Ok(if failures.is_empty() { Exit::Success } else { Exit::Failure })
+}
+
+/// Says how to go on after a stop.
+pub(super) fn explain_stop(error: Error) -> Error {
+    match error.class() {
+        Class::Cancelled => error.hint("Run the same command again to continue."),
+        _ => error,
+    }
 }

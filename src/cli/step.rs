@@ -19,12 +19,13 @@ pub(super) fn run(resolved: ResolvedStep, program: &Program) -> Result<Exit> {
         }
         ResolvedStep::Roles(work, config) => {
             let run = async |_, stop| roles::run(work, &config, &stop).await;
-            Program::block_on(program.beside_display(run))??.map_err(super::clone::explain_stop)?
+            Program::block_on(program.beside_display(run))??
+                .map_err(super::program::explain_stop)?
         }
         ResolvedStep::Step(config) => {
             let run = async |events, stop| step::run(&config, events, stop).await;
             let outcome = Program::block_on(program.beside_display(run))??;
-            outcome.map_err(super::clone::explain_stop)?.unwrap_or_default().findings
+            outcome.map_err(super::program::explain_stop)?.unwrap_or_default().findings
         }
     };
     report::findings::log(&findings);

@@ -167,7 +167,11 @@ fn options(text: &str) -> Vec<String> {
         .map(|(start, _)| {
             let rest = text[start + 2..].trim_start_matches('-');
             let end = rest
-                .find(|character: char| !character.is_ascii_lowercase() && character != '-')
+                .find(|character: char| {
+                    !character.is_ascii_lowercase()
+                        && !character.is_ascii_digit()
+                        && character != '-'
+                })
                 .unwrap_or(rest.len());
             rest[..end].trim_end_matches('-').to_owned()
         })
