@@ -42,11 +42,12 @@ const BATCH_STEPS_MAX: usize = 50_000;
 /// The same in bytes, about.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 
-/// Steps at which a batch is handed over when the worker has nothing to do.
-const BATCH_STEPS_IDLE: usize = 1_000;
+/// Steps at which a batch is handed over when the worker has nothing to do: small ones leave more to do
+/// per change, since rows that are changed again and again meet in fewer of them.
+const BATCH_STEPS_IDLE: usize = 8_000;
 
-/// Age at which a batch is handed over when the worker has nothing to do.
-const BATCH_AGE_IDLE: Duration = Duration::from_millis(20);
+/// Age at which a batch is handed over when the worker has nothing to do: a part of the lag.
+const BATCH_AGE_IDLE: Duration = Duration::from_millis(50);
 
 /// Age at which a batch is handed over in any case.
 const BATCH_AGE_MAX: Duration = Duration::from_millis(500);
