@@ -237,20 +237,26 @@ async fn publish(
 }
 
 /// From items of the store to events.
-struct Decoding {
+#[derive(Debug)]
+pub struct Decoding {
     decoder: Decoder,
-    events: Vec<ChangeEvent>,
+    /// Events decoded and not taken.
+    pub events: Vec<ChangeEvent>,
     xid: u32,
 }
 
 impl Decoding {
     /// Nothing decoded yet.
-    fn new(plugin: crate::config::Plugin) -> Self {
+    #[must_use]
+    pub fn new(plugin: crate::config::Plugin) -> Self {
         Self { decoder: Decoder::new(plugin), events: Vec::new(), xid: 0 }
     }
 
-    /// Decodes one item.
-    fn decode(&mut self, stored: Stored) -> Result<()> {
+    /// Decodes one item; its events are added to [`Decoding::events`].
+    ///
+    /// # Errors
+    /// Those of the decoder.
+    pub fn decode(&mut self, stored: Stored) -> Result<()> {
         let place = |streamed| if streamed { Place::Chunk } else { Place::Plain };
         let received = match stored {
             Stored::Identity(identity) => {

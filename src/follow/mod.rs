@@ -21,6 +21,8 @@ pub mod apply;
 pub mod catch_up;
 pub mod change;
 pub mod decode;
+pub mod export;
 pub mod receive;
 pub mod setup;
 pub mod store;
+pub mod text;

@@ -7,3 +7,4 @@ mod apply_faults;
 mod apply_random;
 mod capture;
 mod stream;
+mod text;

@@ -24,6 +24,7 @@ mod batch;
 pub mod column_set;
 mod encode;
 mod exact;
+mod from_text;
 mod message;
 pub mod plan;
 mod plans;
@@ -41,5 +42,6 @@ mod train;
 mod worker;
 
 pub use applier::Applier;
+pub use from_text::TextApplier;
 pub use progress::ApplyProgress;
 pub use scope::Scope;
