@@ -114,6 +114,9 @@ fn groups_and_unknown_words_list_what_there_is() {
         (&["copy"], "pgcopydb copy: expected a command"),
         (&["clome"], "pgcopydb: clome: unknown command"),
         (&["copy", "tabel"], "pgcopydb copy: tabel: unknown command"),
+        (&["list"], "pgcopydb list: expected a command"),
+        (&["dump"], "pgcopydb dump: expected a command"),
+        (&["restore", "all"], "pgcopydb restore: all: unknown command"),
         (&["help", "copy", "tabel"], "pgcopydb copy: tabel: unknown command"),
     ] {
         let run = run(arguments);
@@ -467,4 +470,176 @@ fn hangups_are_ignored_and_the_second_interrupt_ends_the_run() {
 fn send(signal: &str, pid: u32) {
     let status = Command::new("sh").args(["-c", &format!("kill -{signal} {pid}")]).status();
     assert!(status.expect("a shell").success());
+}
+
+#[test]
+fn every_shell_has_a_completion_script_that_knows_the_commands() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let run = run(&["completions", shell]);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        for word in ["table-data", "post-data", "--large-objects-jobs", "pgcopydb"] {
+            let word = word.trim_start_matches("--");
+            assert!(run.stdout.contains(word), "{shell}: {word}");
+        }
+    }
+    let unknown = run(&["completions", "tcsh"]);
+    assert_eq!((unknown.code, unknown.stdout.as_str()), (Some(1), ""));
+}
+
+#[test]
+fn bash_accepts_the_completion_script() {
+    let script = run(&["completions", "bash"]).stdout;
+    let file = tempfile::NamedTempFile::new().expect("a file");
+    fs::write(file.path(), script).expect("the script");
+    let bash = Command::new("bash").arg("-n").arg(file.path()).output().expect("bash");
+    assert!(bash.status.success(), "{}", String::from_utf8_lossy(&bash.stderr));
+}
+
+#[test]
+fn every_command_has_a_man_page() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let inner = directory.path().join("a/man1");
+    let run = run(&["man", inner.to_str().expect("UTF-8")]);
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""), "{}", run.stderr);
+    for name in ["pgcopydb.1", "pgcopydb-clone.1", "pgcopydb-copy-table-data.1", "pgcopydb-list.1"]
+    {
+        let page =
+            fs::read_to_string(inner.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(page.contains(".TH"), "{name}");
+    }
+}
+
+#[test]
+fn bad_input_is_one_clear_line_in_every_group() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let file = |name: &str, text: &str| {
+        let path = directory.path().join(name);
+        fs::write(&path, text).expect("a file");
+        path.to_str().expect("UTF-8").to_owned()
+    };
+    let (section, pins) = (file("f.ini", "[include-only-tables]\na.b\n"), file("r.json", "[1]"));
+    let (empty, work) = (file("empty.list", "; nothing\n"), file("work", "no directory"));
+    let source = ["--source", "postgres://u@localhost:1/s"];
+    let target = ["--target", "postgres://u@localhost:1/t"];
+    let both = [source, target].concat();
+    let cases: Vec<(Vec<&str>, &str)> = vec![
+        ([&["clone", "--filters", &section][..], &both].concat(), "include-only-tables"),
+        ([&["copy", "data", "--filters", "/nonexistent"][..], &both].concat(), "/nonexistent"),
+        ([&["copy", "table-data", "--split-at", "1 XB"][..], &both].concat(), "1 XB"),
+        ([&["copy", "schema", "--requirements", &pins][..], &both].concat(), "--requirements"),
+        ([&["copy", "indexes", "--restart", "--resume"][..], &both].concat(), "contradict"),
+        ([&["copy", "blobs", "-C", "-N", "x"][..], &both].concat(), "contradict"),
+        ([&["copy", "db"][..], &target].concat(), "--source is missing"),
+        (vec!["snapshot"], "--source is mandatory"),
+        ([&["snapshot", "--dir", &work][..], &source].concat(), "--dir"),
+        ([&["dump", "schema", "--bogus"][..], &source].concat(), "--bogus"),
+        (vec!["dump", "schema"], "--source is mandatory"),
+        ([&["dump", "roles", "--dir", "/proc/none"][..], &source].concat(), "/proc/none"),
+        ([&["restore", "pre-data"][..], &source].concat(), "--target is mandatory"),
+        ([&["restore", "post-data", "-j", "0"][..], &target].concat(), "1 to 128"),
+        (vec!["restore", "parse-list", &empty], "found no entry"),
+        (vec!["restore", "parse-list", "/nonexistent"], "/nonexistent"),
+        (vec!["list", "tables"], "--source is mandatory"),
+        ([&["list", "tables", "--list-skipped"][..], &source].concat(), "--filters"),
+        ([&["list", "depends"][..], &source].concat(), "--list-skipped"),
+        ([&["list", "table-parts"][..], &source].concat(), "--table-name"),
+        ([&["list", "extensions", "-a", "-r"][..], &source].concat(), "contradict"),
+        (vec!["list", "progress", "--dir", "/nonexistent"], "/nonexistent"),
+        (vec!["list", "progress", "--summary", "--dir", "/nonexistent"], "/nonexistent"),
+    ];
+    for (arguments, said) in cases {
+        let run = run_with(&arguments, &[("TMPDIR", directory.path().to_str().expect("UTF-8"))]);
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{arguments:?}: {}", run.stderr);
+        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn options_that_a_command_shares_but_does_not_use_are_named() {
+    let run = run(&["list", "progress", "--filters", "x", "--dir", "/nonexistent", "--resume"]);
+    for option in ["filters", "resume"] {
+        let said = format!("option --{option} has no effect in `pgcopydb list progress`");
+        assert!(run.stderr.contains(&said), "{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("--dir has"), "{}", run.stderr);
+    let usage = self::run(&["list", "progress", "--help"]).stderr;
+    assert!(usage.contains("--summary") && !usage.contains("--filters"), "{usage}");
+    let usage = self::run(&["copy", "table-data", "--help"]).stderr;
+    assert!(usage.contains("--table-jobs") && !usage.contains("--index-jobs"), "{usage}");
+}
+
+#[test]
+fn every_letter_of_the_list_restore_and_dump_commands_is_taken() {
+    // Values that fail before anything connects: a filter file that does not exist.
+    for arguments in [
+        &[
+            "list",
+            "tables",
+            "-S",
+            "host=x",
+            "-s",
+            "a",
+            "-t",
+            "b",
+            "-x",
+            "-P",
+            "-L",
+            "1kB",
+            "-u",
+            "2",
+            "-m",
+            "-k",
+            "-f",
+            "-R",
+            "-I",
+            "-N",
+            "x",
+            "-J",
+            "-F",
+            "/nonexistent",
+        ][..],
+        &["list", "progress", "-y", "-D", "/nonexistent"],
+        &[
+            "restore",
+            "schema",
+            "-T",
+            "host=x",
+            "-j",
+            "2",
+            "-c",
+            "-O",
+            "-x",
+            "-X",
+            "-e",
+            "-E",
+            "-r",
+            "-N",
+            "x",
+            "--no-tablespaces",
+            "--filter",
+            "/nonexistent",
+        ],
+        &["restore", "roles", "-T", "host=x", "-R", "-C", "-F", "/nonexistent"],
+        &[
+            "dump",
+            "roles",
+            "-S",
+            "host=x",
+            "-T",
+            "host=y",
+            "-P",
+            "-e",
+            "-r",
+            "-N",
+            "x",
+            "-F",
+            "/nonexistent",
+        ],
+        &["copy", "large-objects", "-S", "host=x", "-T", "host=y", "-b", "2", "-Q", "/nonexistent"],
+    ] {
+        let run = run(arguments);
+        assert_eq!(run.code, Some(1), "{arguments:?}");
+        assert!(run.stderr.contains("/nonexistent"), "{arguments:?}: {}", run.stderr);
+        assert!(!run.stderr.contains("usage:"), "{arguments:?}: {}", run.stderr);
+    }
 }

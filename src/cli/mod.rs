@@ -16,8 +16,10 @@ mod clone;
 mod compare;
 mod connection;
 pub mod environment;
+pub mod examples;
 pub mod exit;
 mod follow;
+mod generate;
 mod list;
 pub mod logging;
 mod program;
@@ -83,6 +85,8 @@ fn dispatch(
     let result = match command {
         None => return answer(Reply::Wrong(usage::expected_command(&[], root))),
         Some(Command::Help(help)) => return print_help(&help.path, root),
+        Some(Command::Completions(args)) => return print(&generate::completions(args.shell, root)),
+        Some(Command::Man(args)) => generate::man(&args.directory, root).map(|()| Exit::Success),
         Some(Command::Version(version)) => {
             let json = json || version.json;
             return print(&if json { version::json() } else { version::text() });

@@ -66,6 +66,39 @@ fn command_reference_equals_help() {
 }
 
 #[test]
+fn every_command_has_a_page_with_an_example() {
+    let root_command = args::command();
+    let directory = root().join("docs/commands");
+    let wanted = reference::pages(&root_command);
+    if std::env::var_os("UPDATE_DOCUMENTS").is_some() {
+        let _ = fs::remove_dir_all(&directory);
+        fs::create_dir_all(&directory).expect("docs/commands can be made");
+        for (name, page) in &wanted {
+            fs::write(directory.join(name), page).expect("a page can be written");
+        }
+    }
+    let mut violations = Vec::new();
+    for (name, page) in &wanted {
+        let path = directory.join(name);
+        let found = if path.is_file() { read(&path) } else { String::new() };
+        if found != *page {
+            violations.push(format!(
+                "docs/commands/{name} differs; UPDATE_DOCUMENTS=1 cargo test --test gates"
+            ));
+        }
+        if !page.contains("```sh\n") {
+            violations.push(format!("docs/commands/{name}: no example in src/cli/examples.rs"));
+        }
+    }
+    let stale = files("docs/commands", "md").into_iter().filter(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        !wanted.contains_key(&name)
+    });
+    violations.extend(stale.map(|path| format!("{}: there is no such command", short(&path))));
+    hold("people learn commands from their pages", &violations);
+}
+
+#[test]
 fn every_option_that_is_named_exists() {
     let known = reference::long_options(&args::command());
     let mut violations = Vec::new();

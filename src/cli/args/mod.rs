@@ -11,6 +11,7 @@ mod common;
 mod compare;
 mod copy;
 mod dump;
+mod generate;
 mod list;
 mod ping;
 pub mod relevant;
@@ -25,6 +26,7 @@ pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
 pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};
 pub use copy::{CopyCommand, CopyGroup};
 pub use dump::{DumpArgs, DumpCommand, DumpGroup, StepRunArgs};
+pub use generate::{CompletionsArgs, ManArgs};
 pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
 pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
@@ -91,6 +93,12 @@ pub enum Command {
     /// Connect to both databases and say so
     #[command(override_usage = "pgcopydb ping --source URI --target URI [options]")]
     Ping(PingArgs),
+    /// Print the completion script of a shell
+    #[command(override_usage = "pgcopydb completions SHELL")]
+    Completions(CompletionsArgs),
+    /// Write a man page per command into a directory
+    #[command(override_usage = "pgcopydb man DIRECTORY")]
+    Man(ManArgs),
     /// Print the version
     #[command(override_usage = "pgcopydb version [--json]")]
     Version(VersionArgs),

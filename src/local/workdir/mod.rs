@@ -195,10 +195,15 @@ fn create_directory(path: &Path) -> Result<()> {
 /// Adds the advice that fits a work directory that cannot be written. A place that this user may not
 /// write is a matter of the command line, unlike a full or broken disk.
 fn hint_writable(error: Error) -> Error {
-    use IoErrorKind::{NotADirectory, PermissionDenied, ReadOnlyFilesystem};
+    use IoErrorKind::{
+        AlreadyExists, NotADirectory, NotFound, PermissionDenied, ReadOnlyFilesystem,
+    };
     let unfit = match error.kind() {
         ErrorKind::File { source, .. } => {
-            matches!(source.kind(), PermissionDenied | NotADirectory | ReadOnlyFilesystem)
+            matches!(
+                source.kind(),
+                AlreadyExists | NotADirectory | NotFound | PermissionDenied | ReadOnlyFilesystem
+            )
         }
         _ => false,
     };
