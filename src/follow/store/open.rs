@@ -99,6 +99,7 @@ pub(super) fn examine(path: &Path) -> Result<SegmentState> {
 /// # Errors
 /// `State` when the store is of another source, slot or plugin; `File` otherwise.
 pub(super) fn open(dir: &Path, identity: &StreamIdentity, start: Lsn) -> Result<Opened> {
+    fs::create_dir_all(dir).map_err(|error| Error::file(dir, error).during("create"))?;
     let mut numbers = segment_numbers(dir)?;
     let opened = loop {
         let Some(number) = numbers.pop() else { break begin(dir, identity, start)? };
@@ -137,7 +138,6 @@ pub(super) fn open(dir: &Path, identity: &StreamIdentity, start: Lsn) -> Result<
 
 /// Makes the first segment.
 fn begin(dir: &Path, identity: &StreamIdentity, start: Lsn) -> Result<Opened> {
-    fs::create_dir_all(dir).map_err(|error| Error::file(dir, error).during("create"))?;
     let mut bytes = Vec::new();
     SegmentHeader { identity: identity.clone(), start }.encode(&mut bytes)?;
     let segment = create_segment(dir, 1, &bytes)?;
