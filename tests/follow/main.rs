@@ -6,5 +6,7 @@ mod apply;
 mod apply_faults;
 mod apply_random;
 mod capture;
+mod receive;
+mod source;
 mod stream;
 mod text;
