@@ -88,7 +88,7 @@ pub enum Change {
 #[derive(Debug, Clone, PartialEq)]
 pub enum OldTuple {
     /// Only the columns of the replica identity hold values ([`Column::is_key`]); the others are `Null`
-    /// and mean nothing.
+    /// and mean nothing. A column of it is `Null` only where a plugin leaves nulls of old rows out.
     Key(Tuple),
     /// The whole row (REPLICA IDENTITY FULL).
     Full(Tuple),
@@ -138,7 +138,9 @@ pub enum ReplicaIdentity {
     Full,
     /// A chosen unique index.
     Index,
-    /// The plugin does not say: whatever columns came with the old tuple.
+    /// The plugin does not say: the key is whatever columns came with old tuples so far
+    /// ([`Column::is_key`]), and the target's own key while none has come (test_decoding sends none
+    /// until an update changes the key).
     Unknown,
 }
 

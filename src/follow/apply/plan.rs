@@ -146,20 +146,20 @@ fn choose_key(
 ) -> (Vec<usize>, Vec<String>, bool) {
     let of_target = |at: usize| columns.iter().position(|column| *column == at);
     let keys = || target.indexes.iter().filter(|index| index.is_key);
-    if relation.identity == ReplicaIdentity::Full {
+    let told = relation.columns.iter().any(|column| column.is_key);
+    let is_told = |at: usize| !told || relation.columns.get(at).is_some_and(|c| c.is_key);
+    let own = match relation.identity {
         // All old values are there: the target's own key finds the row with less work.
-        for index in keys() {
-            let not_null = |at: usize| target.columns.get(at).is_some_and(|c| c.not_null);
-            let found: Option<Vec<usize>> = index
-                .columns
-                .iter()
-                .map(|part| of_target(part.column).filter(|_| not_null(part.column)))
-                .collect();
-            if let Some(key) = found {
-                let equals = index.columns.iter().map(|part| part.equals.clone()).collect();
-                return (key, equals, true);
-            }
-        }
+        ReplicaIdentity::Full => own_key(target, columns, |_| true),
+        // What came with old rows so far, which may be more than the key; nothing at all while no
+        // update has changed the key.
+        ReplicaIdentity::Unknown => own_key(target, columns, is_told),
+        ReplicaIdentity::Default | ReplicaIdentity::Nothing | ReplicaIdentity::Index => None,
+    };
+    if let Some((key, equals)) = own {
+        return (key, equals, true);
+    }
+    if relation.identity == ReplicaIdentity::Full {
         return (Vec::new(), Vec::new(), false);
     }
     let key: Vec<usize> = relation
@@ -181,6 +181,24 @@ fn choose_key(
         })
         .collect();
     (key, equals, unique)
+}
+
+/// The first key of the target, the primary key before others, that holds no nulls and of which the
+/// stream has every column and `is_known` accepts it; with its equality operators.
+fn own_key(
+    target: &TargetTable,
+    columns: &[usize],
+    is_known: impl Fn(usize) -> bool,
+) -> Option<(Vec<usize>, Vec<String>)> {
+    let not_null = |at: usize| target.columns.get(at).is_some_and(|column| column.not_null);
+    let position = |at: usize| {
+        let found = columns.iter().position(|column| *column == at);
+        found.filter(|position| not_null(at) && is_known(*position))
+    };
+    target.indexes.iter().filter(|index| index.is_key).find_map(|index| {
+        let key = index.columns.iter().map(|part| position(part.column)).collect::<Option<_>>()?;
+        Some((key, index.columns.iter().map(|part| part.equals.clone()).collect()))
+    })
 }
 
 /// Equality of types that no index of the table compares.

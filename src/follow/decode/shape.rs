@@ -184,10 +184,12 @@ impl Shape {
             }
         }
         let in_old = |column: &Column| cells.iter().any(|cell| cell.name == column.name);
-        // Where nulls are left out, a column that was seen once stays: to take its absence for a
-        // smaller key could match other rows; like this it matches none, which is noticed.
+        // Where nulls are left out, a column that was seen once stays, and an old row that was full
+        // stays full: to take an absence for a smaller key could match other rows; like this it
+        // matches none if it is not a null, which is noticed.
         let is_key = |column: &Column| in_old(column) || (!nulls_are_told && column.is_key);
-        let is_full = nulls_are_told && self.is_complete && columns.iter().all(in_old);
+        let was_full = !nulls_are_told && self.relation.identity == ReplicaIdentity::Full;
+        let is_full = self.is_complete && (was_full || columns.iter().all(in_old));
         let identity = if is_full { ReplicaIdentity::Full } else { ReplicaIdentity::Unknown };
         let is_same = matches!(columns, Cow::Borrowed(_))
             && identity == self.relation.identity

@@ -130,13 +130,26 @@ fn relation_identity(change: &Change) -> ReplicaIdentity {
 #[test]
 fn a_key_column_stays_one_where_nulls_are_left_out() {
     let mut shapes = Shapes::default();
-    place(&mut shapes, Named::Insert(cells("a=1 b=2")));
+    place(&mut shapes, Named::Insert(cells("a=1 b=2 c=3")));
     let both = place(&mut shapes, Named::Delete(not_null("a=1 b=2")));
     let one = place(&mut shapes, Named::Delete(not_null("a=1")));
     assert!(Arc::ptr_eq(relation(&both), relation(&one)));
-    assert_eq!(columns(&one), "a! b!");
+    assert_eq!(columns(&one), "a! b! c");
     let Change::Delete { old, .. } = one else { panic!("no delete") };
-    assert_eq!(old, OldTuple::Key(vec![text_value("1"), Value::Null]));
+    assert_eq!(old, OldTuple::Key(vec![text_value("1"), Value::Null, Value::Null]));
+}
+
+// trap C-23
+#[test]
+fn a_full_old_row_stays_full_where_nulls_are_left_out() {
+    let mut shapes = Shapes::default();
+    place(&mut shapes, Named::Insert(cells("a=1 b=2")));
+    let first = place(&mut shapes, Named::Delete(not_null("a=1 b=2")));
+    let second = place(&mut shapes, Named::Delete(not_null("b=2")));
+    assert!(Arc::ptr_eq(relation(&first), relation(&second)));
+    assert_eq!(relation_identity(&second), ReplicaIdentity::Full);
+    let Change::Delete { old, .. } = second else { panic!("no delete") };
+    assert_eq!(old, OldTuple::Full(vec![Value::Null, text_value("2")]));
 }
 
 // trap C-33
