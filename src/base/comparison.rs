@@ -98,6 +98,42 @@ pub struct ObjectDifference {
     pub target: Option<String>,
 }
 
+/// Which sides have a database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// Both.
+    Both,
+    /// The source only.
+    SourceOnly,
+    /// The target only.
+    TargetOnly,
+}
+
+impl Presence {
+    /// Both sides have it.
+    pub fn is_both(self) -> bool {
+        self == Self::Both
+    }
+
+    /// For people.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Both => "exists on both sides",
+            Self::SourceOnly => "exists on the source only",
+            Self::TargetOnly => "exists on the target only",
+        }
+    }
+
+    /// For programs.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Both => "both",
+            Self::SourceOnly => "source-only",
+            Self::TargetOnly => "target-only",
+        }
+    }
+}
+
 /// What a comparison of two schemas found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct SchemaComparison {

@@ -124,6 +124,21 @@ pub enum Severity {
     Error,
 }
 
+/// One database of a run over all of them.
+#[derive(Debug, Clone, Default)]
+pub struct DatabaseSummary {
+    /// Its name.
+    pub name: String,
+    /// Its directory in the work directory.
+    pub directory: std::path::PathBuf,
+    /// The run; without steps when an earlier one had finished it.
+    pub run: RunSummary,
+    /// What ended it.
+    pub error: Option<String>,
+    /// How long it took.
+    pub duration: Duration,
+}
+
 /// The whole run as numbers.
 #[derive(Debug, Clone, Default)]
 pub struct RunSummary {

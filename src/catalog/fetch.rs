@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::lookup::order_tables;
 use super::model::{
-    Extension, Index, Oid, ServerFacts, SourceCatalog, Table, TargetFacts, TypeInfo,
+    Database, Extension, Index, Oid, ServerFacts, SourceCatalog, Table, TargetFacts, TypeInfo,
 };
 use super::query::{self, Fields, Query, ServerVersion};
 use super::{rows, split_key, type_graph, version};
@@ -132,6 +132,15 @@ pub async fn server(session: &mut Session) -> Result<ServerFacts> {
             query::SYSTEM_IDENTIFIER.one(&[], first, session, rows::system_identifier).await?;
     }
     Ok(facts)
+}
+
+/// Reads the databases of the server that can be connected to, `template1` left out, by name.
+///
+/// # Errors
+/// The server's, naming the query's file; class `Unsupported` for a server older than 10.
+pub async fn databases(session: &mut Session) -> Result<Vec<Database>> {
+    let version = ServerVersion(server(session).await?.version);
+    collect(&query::DATABASES, version, session, rows::database).await
 }
 
 /// Reads tables with their columns and sizes, by identifier.

@@ -55,6 +55,7 @@ queries! {
     CONDITION_TARGET_ROLES = "condition_target_roles.sql",
     CONDITION_TRANSACTIONS = "condition_transactions.sql",
     CONSTRAINTS = "constraints.sql",
+    DATABASES = "databases.sql",
     EXTENSIONS = "extensions.sql",
     EXTENSION_CONFIG = "extension_config.sql",
     INDEXES = "indexes.sql",

@@ -2,8 +2,9 @@
 //! order of the query's header.
 
 use super::model::{
-    Column, Constraint, ConstraintKind, Extension, Generated, Identity, Index, Oid, Persistence,
-    ReplicaIdentity, Schema, Sequence, ServerFacts, Table, TableKind, TypeInfo, TypeKind,
+    Column, Constraint, ConstraintKind, Database, Extension, Generated, Identity, Index,
+    LocaleProvider, Oid, Persistence, ReplicaIdentity, Schema, Sequence, ServerFacts, Table,
+    TableKind, TypeInfo, TypeKind,
 };
 use super::query::Fields;
 use crate::base::error::Result;
@@ -51,6 +52,33 @@ pub(super) fn server(fields: &mut Fields<'_>) -> Result<ServerRow> {
         statement_timeout: fields.string()?,
     };
     Ok(ServerRow { facts, may_read_control })
+}
+
+/// `databases.sql`.
+pub(super) fn database(fields: &mut Fields<'_>) -> Result<Database> {
+    Ok(Database {
+        name: fields.string()?,
+        owner: fields.string()?,
+        encoding: fields.string()?,
+        collate: fields.string()?,
+        ctype: fields.string()?,
+        provider: fields.code(|letter| match letter {
+            "c" => Some(LocaleProvider::Libc),
+            "i" => Some(LocaleProvider::Icu),
+            "b" => Some(LocaleProvider::Builtin),
+            _ => None,
+        })?,
+        locale: fields.optional_string()?,
+        rules: fields.optional_string()?,
+        tablespace: fields.optional_string()?,
+        connection_limit: fields.parse()?,
+        is_template: fields.flag()?,
+        grants: fields.optional_text()?.map(|text| {
+            let all = text.split('\u{1f}').filter(|grant| !grant.is_empty());
+            all.map(str::to_owned).collect()
+        }),
+        comment: fields.optional_string()?,
+    })
 }
 
 /// `system_identifier.sql`: an unsigned number that SQL shows as a signed one.

@@ -84,6 +84,21 @@ const GATES: &[Gate] = &[
     },
     // A member without the SET option of version 16 may not give objects to the role.
     Gate { placeholder: "set_role", since: 160_000, then: "'set'", before: "'member'" },
+    Gate {
+        placeholder: "database_provider",
+        since: 150_000,
+        then: "d.datlocprovider",
+        before: "'c'",
+    },
+    Gate {
+        placeholder: "database_locale",
+        since: 150_000,
+        // The column was renamed in 17; a row as JSON has whatever name there is.
+        then: "coalesce(pg_catalog.to_jsonb(d) ->> 'datlocale', \
+               pg_catalog.to_jsonb(d) ->> 'daticulocale')",
+        before: "null",
+    },
+    Gate { placeholder: "database_rules", since: 160_000, then: "d.daticurules", before: "null" },
     Gate { placeholder: "conperiod", since: 180_000, then: "con.conperiod", before: "false" },
     Gate { placeholder: "conenforced", since: 180_000, then: "con.conenforced", before: "true" },
 ];

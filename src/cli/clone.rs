@@ -1,16 +1,19 @@
 //! Runs `clone`: settings, signals, display, command, summary.
 
+use std::path::Path;
+
 use super::args::CloneArgs;
 use super::exit::Exit;
 use super::program::{Program, explain_stop};
 use super::settings::{self, ResolvedClone, ShownSetting};
 use crate::base::error::{Error, Result};
 use crate::base::summary::RunSummary;
+use crate::command::all_databases::{self, AllOutcome};
 use crate::command::clone::{self, CloneOutcome};
-use crate::config::PlanFormat;
+use crate::config::{CloneConfig, PlanFormat};
 use crate::local::workdir;
 use crate::report::table::{self, Column};
-use crate::report::{self, summary_json, summary_text};
+use crate::report::{self, databases as databases_report, summary_json, summary_text};
 
 /// Runs `clone` with these options.
 pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
@@ -21,6 +24,18 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         return Ok(Exit::Success);
     }
     let summary_path = config.directory.join(SUMMARY_FILE);
+    if args.selection.all_databases {
+        if follow.is_some() {
+            return Err(Error::config(
+                "options --all-databases and --follow cannot be combined in this version",
+            )
+            .hint(
+                "Run clone --follow for each database, each with a --dir, a --slot-name and an \
+                 --origin of its own.",
+            ));
+        }
+        return all(&config, &summary_path, program);
+    }
     if let Some(changes) = follow.filter(|_| !config.dry_run) {
         let (summary, exit) = super::follow::clone(config, changes, program)?;
         if !summary.steps.is_empty() {
@@ -42,11 +57,33 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
     Ok(Exit::of_summary(&summary))
 }
 
+/// Runs `clone --all-databases`.
+fn all(config: &CloneConfig, summary_path: &Path, program: &Program) -> Result<Exit> {
+    let work = program.beside_display(async |events, stop| {
+        Box::pin(all_databases::run(config, &events, &stop)).await
+    });
+    let AllOutcome { databases, error, findings } =
+        Program::block_on(work)??.map_err(explain_stop)?;
+    for one in databases.iter().filter(|one| !one.run.steps.is_empty()) {
+        let json = summary_json::render(&one.run)?;
+        workdir::replace_file(&one.directory.join(SUMMARY_FILE), json.as_bytes())?;
+    }
+    let mut merged = databases_report::merged(&databases);
+    merged.findings.extend(findings.iter().cloned());
+    report::findings::log(&merged.findings);
+    report::print(&databases_report::text(&databases, &findings))?;
+    workdir::replace_file(summary_path, databases_report::json(&databases)?.as_bytes())?;
+    match error {
+        Some(error) => Err(error.hint("Run the same command again to continue.")),
+        None => Ok(Exit::of_summary(&merged)),
+    }
+}
+
 /// Name of the summary in the work directory.
 const SUMMARY_FILE: &str = "summary.json";
 
 /// Logs the findings, prints the end-of-run tables, writes `summary.json`.
-fn show_summary(summary: &RunSummary, path: &std::path::Path) -> Result<()> {
+fn show_summary(summary: &RunSummary, path: &Path) -> Result<()> {
     report::findings::log(&summary.findings);
     report::print(&summary_text::render(summary))?;
     workdir::replace_file(path, summary_json::render(summary)?.as_bytes())

@@ -133,6 +133,15 @@ pub fn resolve_clone(
     let skip = resolver.skip(args)?;
     let schema = resolver.schema(args)?;
     let skip_checks = resolver.flag("skip-checks", args.run.skip_checks)?;
+    if resolver.flag("all-databases", args.selection.all_databases)? {
+        for (given, option) in [(snapshot.is_some(), "--snapshot"), (args.run.dry_run, "--dry-run")]
+        {
+            if given {
+                return Err(contradiction("--all-databases", option)
+                    .hint("What it says is about one database."));
+            }
+        }
+    }
     let json = args.run.json || root_json;
     let config = CloneConfig {
         source: connections.source,

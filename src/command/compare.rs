@@ -2,18 +2,103 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use super::all_databases;
 use super::clone::filters::Filters;
-use crate::base::comparison::SchemaComparison;
-use crate::base::error::{Error, Result};
+use crate::base::comparison::{ObjectDifference, Presence, SchemaComparison};
+use crate::base::error::{Error, Result, Side};
 use crate::base::ident::QualifiedName;
 use crate::base::stop::StopSignal;
 use crate::catalog::fetch::{self, SizeSource};
-use crate::catalog::model::{Oid, SourceCatalog, TableKind};
+use crate::catalog::model::{Database, Oid, SourceCatalog, TableKind};
 use crate::compare::data::{self, DataOutcome, Half, Scope};
 use crate::compare::end::{self, End};
 use crate::compare::schema;
 use crate::config::CompareConfig;
 use crate::filter::Selection;
+
+/// A database of both servers or of one.
+#[derive(Debug)]
+pub struct DatabasePair {
+    /// Its name.
+    pub name: String,
+    /// Which sides have it.
+    pub presence: Presence,
+    /// Owner, encoding, locale, privileges and the like, where they differ.
+    pub differences: Vec<ObjectDifference>,
+}
+
+impl DatabasePair {
+    /// The one pair of a comparison without `--all-databases`; the databases may have other names.
+    pub fn single(config: &CompareConfig) -> Self {
+        let name = config.source.dbname.clone();
+        Self { name, presence: Presence::Both, differences: Vec::new() }
+    }
+
+    /// The settings for this database.
+    pub fn config(&self, config: &CompareConfig) -> CompareConfig {
+        CompareConfig {
+            source: config.source.with_dbname(&self.name),
+            target: config.target.with_dbname(&self.name),
+            ..config.clone()
+        }
+    }
+}
+
+/// The databases of both servers, by name.
+///
+/// # Errors
+/// Why a server could not be reached.
+pub async fn databases(config: &CompareConfig) -> Result<Vec<DatabasePair>> {
+    let (source, target) = tokio::try_join!(
+        all_databases::list(Side::Source, &config.source),
+        all_databases::list(Side::Target, &config.target)
+    )?;
+    let find = |all: &[Database], name: &str| all.iter().find(|one| one.name == name).cloned();
+    let names: BTreeSet<&String> = source.iter().chain(&target).map(|one| &one.name).collect();
+    let pair = |name: &String| {
+        let (presence, differences) = match (find(&source, name), find(&target, name)) {
+            (Some(a), Some(b)) => (Presence::Both, attributes(&a, &b)),
+            (Some(_), None) => (Presence::SourceOnly, Vec::new()),
+            (None, _) => (Presence::TargetOnly, Vec::new()),
+        };
+        DatabasePair { name: name.clone(), presence, differences }
+    };
+    Ok(names.into_iter().map(pair).collect())
+}
+
+/// How two databases of the same name differ in themselves. The locale is named differently by each
+/// version's servers and operating systems, but what is not the same text may sort differently.
+fn attributes(source: &Database, target: &Database) -> Vec<ObjectDifference> {
+    let words = |database: &Database| {
+        let none = || "none".to_owned();
+        let grants = database.grants.as_ref().map(|grants| grants.join("; "));
+        let limit = database.connection_limit.to_string();
+        [
+            ("owner", database.owner.clone()),
+            ("encoding", database.encoding.clone()),
+            ("collate", database.collate.clone()),
+            ("ctype", database.ctype.clone()),
+            ("locale provider", database.provider.word().to_owned()),
+            ("locale", database.locale.clone().unwrap_or_else(none)),
+            ("rules", database.rules.clone().unwrap_or_else(none)),
+            ("tablespace", database.tablespace.clone().unwrap_or_else(none)),
+            ("connection limit", limit),
+            ("is template", database.is_template.to_string()),
+            ("privileges", grants.unwrap_or_else(none)),
+            ("comment", database.comment.clone().unwrap_or_else(none)),
+        ]
+    };
+    let both = words(source).into_iter().zip(words(target));
+    both.filter(|((_, a), (_, b))| a != b)
+        .map(|((property, a), (_, b))| ObjectDifference {
+            kind: "database".to_owned(),
+            object: source.name.clone(),
+            property: property.to_owned(),
+            source: Some(a),
+            target: Some(b),
+        })
+        .collect()
+}
 
 /// Both ends, read and filtered.
 struct Compared {

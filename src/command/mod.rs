@@ -1,5 +1,6 @@
 //! Use cases, one per file. Each takes resolved settings and returns what happened; none prints.
 
+pub mod all_databases;
 pub mod check;
 pub mod clone;
 pub mod compare;

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::base::comparison::{
-    ObjectDifference, RowDifference, SchemaComparison, TableComparison, TableDigest,
+    ObjectDifference, Presence, RowDifference, SchemaComparison, TableComparison, TableDigest,
 };
 use crate::base::error::{Error, Result};
 
@@ -16,11 +16,47 @@ pub fn data(tables: &[TableComparison]) -> Result<String> {
     write(&Value::Array(tables.iter().map(table).collect()))
 }
 
+/// The same for several databases: an array with `database`, `exists` and `tables`.
+///
+/// # Errors
+/// As [`data`].
+pub fn data_of_databases<'a>(
+    databases: impl Iterator<Item = (&'a str, Presence, &'a [TableComparison])>,
+) -> Result<String> {
+    let entry = |(name, presence, tables): (&str, Presence, &[TableComparison])| {
+        let tables: Vec<Value> = tables.iter().map(table).collect();
+        json!({ "database": name, "exists": presence.word(), "tables": tables })
+    };
+    write(&Value::Array(databases.map(entry).collect()))
+}
+
 /// Definitions: an object with `same`, the number of objects per kind, and the differences.
 ///
 /// # Errors
 /// Never in practice; `Internal` when a value cannot be written.
 pub fn schema(found: &SchemaComparison) -> Result<String> {
+    write(&schema_value(found))
+}
+
+/// The same for several databases: an array of such objects with `database` and `exists`.
+///
+/// # Errors
+/// As [`schema`].
+pub fn schema_of_databases<'a>(
+    databases: impl Iterator<Item = (&'a str, Presence, &'a SchemaComparison)>,
+) -> Result<String> {
+    let entry = |(name, presence, found): (&str, Presence, &SchemaComparison)| {
+        let mut value = schema_value(found);
+        value["database"] = name.into();
+        value["exists"] = presence.word().into();
+        value["same"] = (presence.is_both() && found.differences.is_empty()).into();
+        value
+    };
+    write(&Value::Array(databases.map(entry).collect()))
+}
+
+/// One schema.
+fn schema_value(found: &SchemaComparison) -> Value {
     let counts: Vec<Value> = (found.counts.iter())
         .map(|(kind, source, target)| json!({ "kind": kind, "source": source, "target": target }))
         .collect();
@@ -33,11 +69,11 @@ pub fn schema(found: &SchemaComparison) -> Result<String> {
             "target": one.target,
         })
     };
-    write(&json!({
+    json!({
         "same": found.differences.is_empty(),
         "objects": counts,
         "differences": found.differences.iter().map(difference).collect::<Vec<_>>(),
-    }))
+    })
 }
 
 /// Writes a value with line breaks.

@@ -9,7 +9,7 @@ use crate::base::comparison::{
 
 /// The rows of tables: one line per table with both checksums, a `!` between them where it differs;
 /// then one line per remark and per row.
-pub fn data(tables: &[TableComparison]) -> String {
+pub fn data(tables: &[(String, &TableComparison)]) -> String {
     let columns = [
         Column::right("Table Name"),
         Column::left("!"),
@@ -21,18 +21,14 @@ pub fn data(tables: &[TableComparison]) -> String {
     };
     let rows: Vec<Vec<String>> = tables
         .iter()
-        .map(|table| {
+        .map(|(name, table)| {
             let mark = if table.is_same() { "" } else { "!" };
-            vec![
-                table.name.to_string(),
-                mark.to_owned(),
-                checksum(&table.source),
-                checksum(&table.target),
-            ]
+            vec![name.clone(), mark.to_owned(), checksum(&table.source), checksum(&table.target)]
         })
         .collect();
     let mut text = table::render(&columns, &rows);
-    let details: String = tables.iter().filter(|table| !table.is_same()).map(details).collect();
+    let differing = tables.iter().filter(|(_, table)| !table.is_same());
+    let details: String = differing.map(|(name, table)| details(name, table)).collect();
     if !details.is_empty() {
         text.push('\n');
         text.push_str(&details);
@@ -43,9 +39,10 @@ pub fn data(tables: &[TableComparison]) -> String {
 /// Most characters of a value in a line; JSON has it whole.
 const VALUE_CHARS_MAX: usize = 200;
 
-/// Definitions: one line per difference, `kind object: property: source value, target value`.
-pub fn schema(found: &SchemaComparison) -> String {
-    found.differences.iter().map(difference).collect()
+/// Definitions: one line per difference, `kind object: property: source value, target value`, with
+/// `prefix` before each.
+pub fn schema(prefix: &str, found: &SchemaComparison) -> String {
+    found.differences.iter().map(|one| format!("{prefix}{}", difference(one))).collect()
 }
 
 /// One difference of two schemas.
@@ -73,9 +70,8 @@ fn shortened(value: Option<&str>) -> String {
 }
 
 /// What differs in a table, one line each.
-fn details(table: &TableComparison) -> String {
+fn details(name: &str, table: &TableComparison) -> String {
     let mut text = String::new();
-    let name = &table.name;
     for remark in &table.remarks {
         let _ = writeln!(text, "{name}: {remark}");
     }

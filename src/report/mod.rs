@@ -7,6 +7,7 @@ mod bars;
 pub mod check;
 pub mod compare_json;
 pub mod compare_text;
+pub mod databases;
 pub mod error;
 pub mod findings;
 mod lines;

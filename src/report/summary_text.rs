@@ -11,7 +11,7 @@ use crate::base::units::{ByteSize, ShortDuration};
 /// Columns of the table of tables.
 ///
 /// Source: spec/commands.md 9.1.
-const TABLE_COLUMNS: [Column; 8] = [
+pub(super) const TABLE_COLUMNS: [Column; 8] = [
     Column::right("OID"),
     Column::right("Schema"),
     Column::right("Name"),
@@ -39,7 +39,7 @@ fn tables(tables: &[TableSummary]) -> String {
 }
 
 /// The cells of one table.
-fn table_row(table: &TableSummary) -> Vec<String> {
+pub(super) fn table_row(table: &TableSummary) -> Vec<String> {
     let create_index: Duration = table.indexes.iter().map(|index| index.duration).sum();
     vec![
         table.oid.to_string(),
@@ -54,7 +54,7 @@ fn table_row(table: &TableSummary) -> Vec<String> {
 }
 
 /// One row per step, all of them: a step that did not run took no time.
-fn steps(summary: &RunSummary) -> String {
+pub(super) fn steps(summary: &RunSummary) -> String {
     let mut text = String::new();
     push_step(&mut text, ["Step", "Connection", "Duration", "Transfer", "Concurrency"]);
     push_rule(&mut text);

@@ -2,6 +2,7 @@
 
 pub mod condition;
 pub mod constraint;
+pub mod database;
 pub mod index;
 pub mod sequence;
 pub mod server;
@@ -11,6 +12,7 @@ pub mod types;
 use serde::{Deserialize, Serialize};
 
 pub use constraint::{Constraint, ConstraintKind};
+pub use database::{Database, LocaleProvider};
 pub use index::Index;
 pub use sequence::Sequence;
 pub use server::ServerFacts;

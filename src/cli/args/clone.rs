@@ -127,6 +127,9 @@ pub enum CopyFormatArg {
 #[derive(Debug, Args)]
 #[command(next_help_heading = "Selection")]
 pub struct SelectionArgs {
+    /// Copy every database of the source server, and its roles
+    #[arg(long)]
+    pub all_databases: bool,
     /// Filter file: which schemas, tables and indexes to copy
     #[arg(short = 'F', long, visible_alias = "filter", value_name = "FILE")]
     pub filters: Option<PathBuf>,

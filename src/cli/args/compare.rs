@@ -43,6 +43,9 @@ pub struct CompareArgs {
     /// Sessions per side, 1 to 128 [default: 4]
     #[arg(short = 'j', long, visible_alias = "jobs", value_name = "N")]
     pub table_jobs: Option<JobCount>,
+    /// Compare every database of both servers
+    #[arg(short = 'a', long)]
+    pub all_databases: bool,
     /// Filter file: what it leaves out is not compared
     #[arg(short = 'F', long, visible_alias = "filter", value_name = "FILE")]
     pub filters: Option<PathBuf>,

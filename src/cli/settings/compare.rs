@@ -28,7 +28,7 @@ pub fn resolve_compare(
         directory: args.dir.clone(),
         jobs: resolver.value("table-jobs", args.table_jobs, str::parse, default)?.get(),
         filters: resolver.filters(args.filters.as_ref())?,
-        all_databases: false,
+        all_databases: args.all_databases,
         show_rows,
         json: args.json || root_json,
     })

@@ -1,0 +1,180 @@
+//! `--all-databases`, between clusters of their own: every database of a server is looked at.
+
+use std::path::Path;
+
+use serde_json::Value;
+use testbed::compare::Comparison;
+use testbed::process::Output;
+use testbed::{Cluster, ClusterOptions, Installation, Major, Pgcopydb};
+
+use crate::support::compare_between;
+
+/// A cluster of this test alone.
+fn cluster(major: Major) -> Cluster {
+    Cluster::start(&Installation::find(major).unwrap(), ClusterOptions::default()).unwrap()
+}
+
+/// Runs `clone --all-databases` to its end.
+fn clone_all(source: &Cluster, target: &Cluster, dir: &Path, arguments: &[&str]) -> Output {
+    let bindir = Installation::find(Major::V18).unwrap().bindir;
+    Pgcopydb::new()
+        .unwrap()
+        .args(["clone", "--all-databases"])
+        .ends(&source.uri("postgres"), &target.uri("postgres"))
+        .arg("--dir")
+        .arg(dir)
+        .args(arguments)
+        .env("PG_CONFIG", bindir.join("pg_config"))
+        .run()
+        .unwrap()
+}
+
+/// Compares all databases.
+fn compare_all(what: &str, source: &Cluster, target: &Cluster, arguments: &[&str]) -> Output {
+    let arguments = [&["--all-databases"], arguments].concat();
+    compare_between(what, &source.uri("postgres"), &target.uri("postgres"), &arguments)
+}
+
+/// What a server says of its databases.
+const ATTRIBUTES: &str = "
+    select d.datname, pg_get_userbyid(d.datdba), pg_encoding_to_char(d.encoding), d.datcollate,
+           d.datctype, d.datlocprovider, d.datconnlimit, d.datistemplate,
+           (select string_agg(a::text, ' ' order by a::text) from unnest(d.datacl) a),
+           shobj_description(d.oid, 'pg_database'),
+           (select string_agg(s::text, ' ' order by s::text) from pg_db_role_setting r,
+                   unnest(r.setconfig) s where r.setdatabase = d.oid)
+      from pg_database d where d.datallowconn and d.datname not in ('template0', 'template1')
+     order by d.datname";
+
+#[test]
+fn every_database_arrives_with_all_that_belongs_to_it() {
+    let (source, target) = (cluster(Major::V15), cluster(Major::V18));
+    for sql in [
+        "create role boss login password 'x'; create role reader",
+        "create database sales owner boss connection limit 5",
+        "create database \"Ünï \"\"q./\" template template0 encoding 'LATIN1' locale 'C'",
+        "create database other",
+        "create database closed allow_connections false",
+        "comment on database sales is 'it''s'; alter database sales set work_mem = '7MB'",
+        "revoke all on database sales from public",
+        "grant connect on database sales to reader with grant option",
+        "grant create on database sales to reader",
+        "create table in_postgres (a int primary key); insert into in_postgres values (1)",
+        "alter database other is_template true",
+    ] {
+        source.psql("postgres", sql).unwrap();
+    }
+    let sales = "create table t (id serial primary key, v text);
+                 insert into t (v) select 'v' || g from generate_series(1, 1000) g;
+                 create view w as select v from t; alter table t owner to boss;
+                 select lo_from_bytea(4711, 'large');
+                 create extension if not exists plpgsql";
+    source.psql("sales", sales).unwrap();
+    source
+        .psql("Ünï \"q./", "create table t (a text); insert into t values (chr(233)), ('b')")
+        .unwrap();
+    source
+        .psql("other", "create table t (a text primary key); insert into t values ('ä')")
+        .unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let output = clone_all(&source, &target, dir.path(), &["--jobs", "2"]).success().unwrap();
+    assert_eq!(
+        target.psql("postgres", ATTRIBUTES).unwrap(),
+        source.psql("postgres", ATTRIBUTES).unwrap()
+    );
+    for name in ["sales", "other", "postgres"] {
+        Comparison::new(&source.uri(name), &target.uri(name)).run().unwrap().assert_same();
+    }
+    // One summary for all, one per database.
+    let heading = output.stdout.lines().next().unwrap();
+    assert!(heading.trim_start().starts_with("Database | "), "{}", output.stdout);
+    assert!(output.stdout.contains("sales | complete"), "{}", output.stdout);
+    let json: Value =
+        serde_json::from_slice(&std::fs::read(dir.path().join("summary.json")).unwrap()).unwrap();
+    let names: Vec<&str> = json["databases"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|one| one["database"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["other", "postgres", "sales", "Ünï \"q./"]);
+    assert!(dir.path().join("databases/sales/summary.json").is_file());
+    assert!(!dir.path().join("databases/closed").exists());
+    // Both comparisons agree, names of databases in front.
+    compare_all("schema", &source, &target, &[]).success().unwrap();
+    let text = compare_all("data", &source, &target, &[]).success().unwrap().stdout;
+    assert!(text.contains("sales.public.t |"), "{text}");
+    // Nothing is left to do.
+    let again = clone_all(&source, &target, dir.path(), &[]).success().unwrap();
+    assert!(again.stdout.contains("sales | was complete"), "{}", again.stdout);
+    differences(&source, &target);
+}
+
+/// What is then changed on the target is found, database by database.
+fn differences(source: &Cluster, target: &Cluster) {
+    target.psql("sales", "update t set v = 'other' where id = 7").unwrap();
+    target.psql("other", "alter table t add b int").unwrap();
+    for sql in ["create database more"] {
+        target.psql("postgres", sql).ok();
+    }
+    let output = compare_all("data", source, target, &["--show-rows", "3"]).exit_code(8).unwrap();
+    let text = output.stdout;
+    assert!(text.contains("sales.public.t: row (id = 7) differs in v"), "{text}");
+    assert!(text.contains("other.public.t: columns on the target only: b"), "{text}");
+    assert!(text.contains("database more: exists on the target only"), "{text}");
+    let text = compare_all("schema", source, target, &[]).exit_code(8).unwrap().stdout;
+    assert!(text.contains("other: column public.t.b: exists on the target only"), "{text}");
+    let json = compare_all("schema", source, target, &["--json"]).exit_code(8).unwrap().stdout;
+    let json: Value = serde_json::from_str(&json).unwrap();
+    let same: Vec<(&str, bool)> = (json.as_array().unwrap().iter())
+        .map(|one| (one["database"].as_str().unwrap(), one["same"].as_bool().unwrap()))
+        .collect();
+    assert!(same.contains(&("sales", true)) && same.contains(&("more", false)), "{same:?}");
+}
+
+#[test]
+fn a_database_that_fails_is_named_and_the_others_arrive() {
+    let (source, target) = (cluster(Major::V18), cluster(Major::V18));
+    for name in ["a", "b", "c"] {
+        source.psql("postgres", &format!("create database {name}")).unwrap();
+        source
+            .psql(name, "create table t (v text); insert into t values (current_database())")
+            .unwrap();
+    }
+    // The database is there before, with a table that is in the way.
+    target.psql("postgres", "create database b connection limit 3").unwrap();
+    target.psql("b", "create table t (v text); insert into t values ('mine')").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let output = clone_all(&source, &target, dir.path(), &[]);
+    assert!(!output.status.success());
+    assert!(output.stderr.contains("database \"b\""), "{}", output.stderr);
+    assert!(output.stdout.contains("b | failed"), "{}", output.stdout);
+    let value = |name: &str| target.psql(name, "select v from t").unwrap();
+    assert_eq!((value("a").trim(), value("b").trim(), value("c").trim()), ("a", "mine", "c"));
+    // Once it is out of the way, the same command completes the rest.
+    target.psql("b", "drop table t").unwrap();
+    let output = clone_all(&source, &target, dir.path(), &[]).success().unwrap();
+    assert_eq!(value("b").trim(), "b");
+    assert!(output.stdout.contains("b | complete"), "{}", output.stdout);
+    assert!(output.stdout.contains("a | was complete"), "{}", output.stdout);
+    // What was there before keeps its attributes.
+    let limit = "select datconnlimit from pg_database where datname = 'b'";
+    assert_eq!(target.psql("postgres", limit).unwrap().trim(), "3");
+}
+
+#[test]
+fn options_about_one_database_are_refused() {
+    for option in [["--snapshot", "00000003-00000002-1"].as_slice(), &["--dry-run"], &["--follow"]]
+    {
+        let output = Pgcopydb::new()
+            .unwrap()
+            .args(["clone", "--all-databases"])
+            .ends("postgres://localhost/a", "postgres://localhost/b")
+            .args(option)
+            .run()
+            .unwrap()
+            .exit_code(1)
+            .unwrap();
+        assert!(output.stderr.contains(option[0]), "{}", output.stderr);
+    }
+}
