@@ -26,7 +26,7 @@ use crate::base::error::Result;
 use crate::connect::client::{Row, Session};
 
 pub use run::{RunRecord, Stage, create, lock, make_durable, open, remove, set_stage, start_again};
-pub use start::{read_starts, record_starts};
+pub use start::{forget_starts, read_starts, record_starts};
 
 /// Name of the schema on the target.
 pub const SCHEMA: &str = "pgcopydb";

@@ -81,21 +81,17 @@ pub async fn lock(session: &mut Session) -> Result<bool> {
 /// # Errors
 /// `State` when a schema `pgcopydb` exists that is not ours.
 pub async fn open(session: &mut Session) -> Result<Option<RunRecord>> {
-    let sql = "select n.oid is not null, c.oid is not null \
-               from (select 1) as one \
-               left join pg_catalog.pg_namespace n on n.nspname = 'pgcopydb' \
-               left join pg_catalog.pg_class c on c.relnamespace = n.oid and c.relname = 'run'";
-    let found = session.query(sql, &[]).await?;
+    let found = session.query(include_str!("found.sql"), &[]).await?;
     let row = found.one()?;
     match (row.flag(0)?, row.flag(1)?) {
-        (false, _) => return Ok(None),
-        (true, false) => {
+        (true, _) => {}
+        (false, false) => return Ok(None),
+        (false, true) => {
             return Err(Error::state(
                 "the target has a schema \"pgcopydb\" that this program did not make",
             )
             .hint("Rename or drop it: the name is reserved for the ledger of a migration."));
         }
-        (true, true) => {}
     }
     let sql = "select run_id, epoch, source_system_identifier, source_database, \
                source_database_oid, options_digest, options, stage, snapshot_identity \
@@ -209,7 +205,8 @@ pub async fn set_stage(session: &mut Session, stage: Stage) -> Result<()> {
 /// # Errors
 /// Those of the statement.
 pub async fn remove(session: &mut Session) -> Result<()> {
-    session.execute(include_str!("remove.sql")).await.map(drop)
+    let sql = concat!(include_str!("remove.sql"), include_str!("remove_schema.sql"));
+    session.execute(sql).await.map(drop)
 }
 
 #[cfg(test)]

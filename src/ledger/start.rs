@@ -37,6 +37,15 @@ pub async fn record_starts(session: &mut Session, starts: &[(QualifiedName, Lsn)
     Ok(())
 }
 
+/// Removes what [`record_starts`] wrote, and the schema when nothing else is in it.
+///
+/// # Errors
+/// Those of the statements.
+pub async fn forget_starts(session: &mut Session) -> Result<()> {
+    session.execute("drop table if exists pgcopydb.follow_table").await?;
+    session.execute(include_str!("remove_schema.sql")).await.map(drop)
+}
+
 /// Reads what [`record_starts`] wrote.
 ///
 /// # Errors

@@ -80,6 +80,10 @@ pub(super) async fn prepare(
         tracing::warn!(object = finding.object, "{}. {hint}", finding.reason);
     }
     let found = ready.holder.is_none();
+    if !found {
+        // Of a slot before this one.
+        ledger::forget_starts(&mut target(follow).await?).await?;
+    }
     let position = setup::create_position(&follow.target, &ready.record, found).await?;
     let sentinel = SentinelHandle::start(&directory.state_db())?;
     set_endpos(follow, &sentinel).await?;
@@ -146,6 +150,13 @@ fn ancestors(catalog: &SourceCatalog) -> HashMap<QualifiedName, Vec<QualifiedNam
     partitions.map(|table| (table.name.clone(), chain(table))).collect()
 }
 
+/// A session on the target.
+async fn target(follow: &FollowConfig) -> Result<Session> {
+    let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
+    settings::pin(&mut session, SessionRole::TargetWriter).await?;
+    Ok(session)
+}
+
 impl Prepared {
     /// What the receiver needs.
     pub(super) fn receive_settings(&self, follow: &FollowConfig) -> ReceiveSettings {
@@ -174,8 +185,7 @@ impl Prepared {
     /// # Errors
     /// Those of the target.
     pub(super) async fn scope(&self, follow: &FollowConfig) -> Result<Scope> {
-        let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
-        settings::pin(&mut session, SessionRole::TargetWriter).await?;
+        let mut session = target(follow).await?;
         Ok(Scope {
             tables: Some(self.tables.clone()),
             ancestors: self.ancestors.clone(),

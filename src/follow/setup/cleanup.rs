@@ -10,6 +10,7 @@ use crate::connect::client::retry::Backoff;
 use crate::connect::client::settings::{SessionRole, pin};
 use crate::connect::conninfo::ConnInfo;
 use crate::follow::apply::position;
+use crate::ledger;
 use crate::local::state::Sentinel;
 use crate::local::workdir;
 
@@ -140,5 +141,5 @@ async fn clean_target(target: &ConnInfo, origin: &str, dropped: &mut Vec<String>
         position::remove(&mut session, origin).await?;
         dropped.push(format!("replication origin \"{origin}\" on the target"));
     }
-    Ok(())
+    ledger::forget_starts(&mut session).await
 }
