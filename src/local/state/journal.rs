@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, TransactionBehavior, params};
 
 use super::{epoch_seconds, integer, milliseconds};
 use crate::base::ident::QualifiedName;
@@ -113,7 +113,7 @@ pub struct IndexRow {
 
 /// Writes a batch of entries in one transaction.
 pub(super) fn write(connection: &mut Connection, entries: &[Entry]) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     for entry in entries {
         write_entry(&transaction, entry)?;
     }
@@ -126,7 +126,7 @@ pub(super) fn set_catalog(
     tables: &[TableRow],
     indexes: &[IndexRow],
 ) -> rusqlite::Result<()> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     transaction.execute_batch("delete from s_table; delete from s_index;")?;
     {
         let mut insert = transaction.prepare(

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use ring::rand::{SecureRandom as _, SystemRandom};
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, TransactionBehavior, params};
 
 use super::epoch_seconds;
 use crate::base::error::{Error, Result};
@@ -81,7 +81,7 @@ pub(super) fn open_run(
     identity: &Identity,
     intent: Intent,
 ) -> Result<Result<Opening>, rusqlite::Error> {
-    let transaction = connection.transaction()?;
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     let forget = match (intent, read_run(&transaction)?) {
         (Intent::Restart, _) => true,
         (Intent::Begin, Some((recorded, _, false))) => {

@@ -7,7 +7,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 
 use super::failed;
 use crate::base::error::{Error, Result};
@@ -118,7 +118,8 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
     if version == VERSION {
         return Ok(connection);
     }
-    let transaction = connection.transaction().map_err(fail)?;
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(fail)?;
     for step in MIGRATIONS.iter().skip(version as usize) {
         transaction.execute_batch(step).map_err(fail)?;
     }
