@@ -9,18 +9,22 @@ pub(super) fn nearest<'a>(
     wanted: &str,
     names: impl Iterator<Item = std::borrow::Cow<'a, str>>,
 ) -> Vec<String> {
-    let folded: Vec<char> = wanted.to_lowercase().chars().collect();
+    let folded = fold(wanted);
     let limit = (folded.len() / 3).max(1);
     let mut close: Vec<(usize, String)> = names
         .filter_map(|name| {
-            let other: Vec<char> = name.to_lowercase().chars().collect();
-            let distance = distance(&folded, &other, limit)?;
+            let distance = distance(&folded, &fold(&name), limit)?;
             Some((distance, name.into_owned()))
         })
         .collect();
     close.sort();
     close.truncate(OFFERED_MAX);
     close.into_iter().map(|(_, name)| name).collect()
+}
+
+/// A name without case and without the quotes that case makes necessary.
+fn fold(name: &str) -> Vec<char> {
+    name.chars().filter(|letter| *letter != '"').flat_map(char::to_lowercase).collect()
 }
 
 /// Edit distance of two texts, when it is at most `limit`.

@@ -1,9 +1,11 @@
 //! A clone in steps: each its own process, all under one snapshot, with the same end as a clone.
 
+use testbed::chaos::{Direction, Proxy};
 use testbed::compare::Comparison;
+use testbed::process::{Signal, wait_until};
 use testbed::{TestDatabase, fixtures};
 
-use crate::support::Pair;
+use crate::support::{DEADLINE, Pair};
 
 /// The steps that need the source's snapshot, in their usual order.
 const STEPS: [&str; 8] = [
@@ -297,4 +299,36 @@ fn privileges_and_defaults_arrive_through_the_steps_as_they_are() {
         pair.on_source(acls)
     );
     pair.assert_no_ledger();
+}
+
+// trap X-1
+#[test]
+fn a_killed_step_is_continued_and_gives_the_foreign_keys_back() {
+    let pair = Pair::with(
+        "stepkill",
+        "create table a (id int primary key, v text);
+         create table b (id int primary key references a, v text);
+         insert into a select g, repeat(md5(g::text), 20) from generate_series(1, 15000) g;
+         insert into b select id, v from a; analyze",
+    );
+    pair.ok("copy schema");
+    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
+    proxy.rate(Direction::ToClient, Some(2_000_000));
+    let running = pair
+        .command("copy data")
+        .args(["--source", &proxy.uri(pair.source.name())])
+        .spawn()
+        .unwrap();
+    let keys = "select count(*) from pg_constraint where contype = 'f'";
+    wait_until("the key to be dropped", DEADLINE, || Ok(pair.on_target(keys) == "0")).unwrap();
+    running.signal(Signal::Kill).unwrap();
+    running.wait(DEADLINE).unwrap();
+    let gone = "select count(*) = 0 from pg_stat_activity where datname = current_database() \
+                and application_name like 'pgcopydb%'";
+    wait_until("the sessions' end", DEADLINE, || Ok(pair.on_target(gone) == "t")).unwrap();
+    let clone = pair.run("clone").exit_code(1).unwrap();
+    assert!(clone.stderr.contains("copy data"), "{clone}");
+    pair.ok("copy data");
+    assert_eq!(pair.on_target(&format!("{keys} and convalidated")), "1");
+    pair.assert_same();
 }

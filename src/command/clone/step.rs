@@ -238,8 +238,8 @@ impl Pass<'_> {
         let before = self.begin_step(Step::Catalog).await;
         let facts = fetch::target(target.session().await?).await?;
         let basis = match (source, cache) {
-            (source, Some(cache)) => self.from_archive(source, cache, &facts).await?,
-            (Some(source), None) => self.from_source(source, &facts).await?,
+            (source, Some(cache)) => self.read_archive(source, cache, &facts).await?,
+            (Some(source), None) => self.read_source(source, &facts).await?,
             (None, None) => return Err(Error::internal("a step has neither source nor archive")),
         };
         self.end_step(Step::Catalog, before, 0).await;
@@ -281,7 +281,7 @@ impl Pass<'_> {
     }
 
     /// Reads the source under its snapshot.
-    async fn from_source(&mut self, mut source: Session, facts: &TargetFacts) -> Result<Basis> {
+    async fn read_source(&mut self, mut source: Session, facts: &TargetFacts) -> Result<Basis> {
         let config = self.config;
         let version = fetch::server(&mut source).await?.version;
         let named = config.snapshot.as_deref();
@@ -298,7 +298,7 @@ impl Pass<'_> {
     ///
     /// # Errors
     /// `Config` for other filters without source.
-    async fn from_archive(
+    async fn read_archive(
         &self,
         source: Option<Session>,
         cache: &Cache,
