@@ -32,7 +32,7 @@ pub(super) fn clone(
 }
 
 /// Says what following did.
-fn show(outcome: &FollowOutcome) -> Exit {
+pub(super) fn show(outcome: &FollowOutcome) -> Exit {
     let progress = &outcome.progress;
     tracing::info!(
         transactions = progress.transactions,

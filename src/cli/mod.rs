@@ -28,6 +28,7 @@ pub mod settings;
 pub mod signals;
 mod snapshot;
 mod step;
+mod stream;
 pub mod usage;
 pub mod variables;
 pub mod version;
@@ -94,6 +95,11 @@ fn dispatch(
         Some(Command::Follow(args)) => {
             start(&[&args.common]).and_then(|program| follow::run(&args, &program))
         }
+        Some(Command::Stream(group)) => match group.command {
+            None => return answer(Reply::Wrong(usage::expected_command(&["stream"], root))),
+            Some(command) => start(&[&group.common, command.common()])
+                .and_then(|program| stream::run(&command, &program)),
+        },
         Some(Command::Clone(args) | Command::Fork(args)) => {
             start(&[&args.common]).and_then(|program| clone::run(&args, &program))
         }

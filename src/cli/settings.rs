@@ -9,6 +9,7 @@ mod compare;
 mod list;
 mod snapshot;
 mod step;
+mod stream;
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -31,6 +32,7 @@ pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;
 pub use step::{ResolvedStep, resolve_copy, resolve_dump, resolve_restore};
+pub use stream::{ResolvedStream, resolve_stream};
 
 /// Workers per kind unless said otherwise.
 const JOBS_DEFAULT: &str = "4";

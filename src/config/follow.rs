@@ -42,6 +42,17 @@ pub struct FollowConfig {
     pub ignore_missing_rows: bool,
 }
 
+/// What to print.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PrintConfig {
+    /// Work directory.
+    pub directory: PathBuf,
+    /// Where to stop, inclusive; it is waited for. `None`: what is there now.
+    pub endpos: Option<Lsn>,
+    /// Print updates that change nothing, too.
+    pub replay_no_op_updates: bool,
+}
+
 /// Logical decoding output plugins.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, Default, serde::Serialize, serde::Deserialize,

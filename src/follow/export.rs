@@ -41,14 +41,14 @@ pub struct Exported {
 /// `State` when there is no store, or it begins later; what reading, decoding and printing report.
 pub async fn export(
     dir: &Path,
-    plugin: Plugin,
     range: ExportRange,
     out: impl Write,
     stop: &StopSignal,
 ) -> Result<Exported> {
     let positions = follow_files(dir)?;
     let mut reader = StoreReader::open(dir, range.start, positions).await?;
-    let mut decoding = Decoding::new(plugin);
+    // The store says first which plugin its messages are of.
+    let mut decoding = Decoding::new(Plugin::default());
     let mut printer = SqlPrinter::new(out, range.start, range.endpos, range.keep_no_ops);
     while !printer.reached() && !stop.is_stopping() {
         let Some(stored) = reader.try_next().await? else {

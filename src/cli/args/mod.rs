@@ -17,6 +17,7 @@ mod ping;
 pub mod relevant;
 mod restore;
 mod snapshot;
+mod stream;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
@@ -31,6 +32,7 @@ pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
 pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
 pub use snapshot::SnapshotArgs;
+pub use stream::{ApplyArgs, StreamArgs, StreamCommand, StreamGroup, StreamRunArgs};
 
 use super::variables;
 
@@ -77,6 +79,8 @@ pub enum Command {
     /// Receive and apply what the source commits after it was cloned
     #[command(override_usage = "pgcopydb follow --source URI --target URI [options]")]
     Follow(Box<FollowArgs>),
+    /// Receive and apply changes step by step
+    Stream(StreamGroup),
     /// Copy database objects
     Copy(CopyGroup),
     /// Dump the source's schema or roles into the work directory

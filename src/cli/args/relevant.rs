@@ -11,7 +11,7 @@ const ALWAYS: [&str; 11] = [
 const RUN: [&str; 4] = ["resume", "restart", "not-consistent", "snapshot"];
 
 /// Commands with a shared set of options, and what each uses of it.
-const USED: [(&str, &[&[&str]]); 26] = [
+const USED: [(&str, &[&[&str]]); 27] = [
     ("copy roles", &[&["no-role-passwords"]]),
     ("copy extensions", &[&RUN, &["requirements", "filters", "table-jobs", "fail-fast"]]),
     ("copy schema", &[&RUN, &SCHEMA, &["index-jobs", "restore-jobs", "requirements", "fail-fast"]]),
@@ -65,6 +65,7 @@ const USED: [(&str, &[&[&str]]); 26] = [
         ],
     ),
     ("list progress", &[&["summary"]]),
+    ("stream transform", &[&["endpos", "replay-no-op-updates"]]),
 ];
 
 /// Options of commands that restore a schema straight from the source.

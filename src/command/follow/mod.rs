@@ -10,6 +10,7 @@
 //! begins when the copy is complete. Whatever ends the run, the same command goes on from what is
 //! durable: slot and position stay until `stream cleanup` removes them.
 
+mod apply;
 mod monitor;
 mod prepare;
 mod sequences;
@@ -28,6 +29,8 @@ use crate::follow::apply::ApplyProgress;
 use crate::follow::catch_up::{CatchUp, CatchUpEnd};
 use crate::follow::receive::{ReceiveEnd, Receiver};
 use prepare::Prepared;
+
+pub use apply::{CatchUpRange, apply, apply_text, print};
 
 /// What following did.
 #[derive(Debug, Clone, Default)]

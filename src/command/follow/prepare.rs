@@ -43,10 +43,35 @@ pub(super) struct Prepared {
     pub(super) sentinel: SentinelHandle,
     /// What a person should know.
     pub(super) findings: Vec<Finding>,
-    /// Names of the tables that are followed.
+    /// Which tables are followed.
+    followed: Followed,
+}
+
+/// Which tables are followed.
+pub(super) struct Followed {
+    /// Their identifiers on the source.
+    oids: Vec<u32>,
+    /// Their names.
     tables: HashSet<QualifiedName>,
     /// Partitioned tables above each partition, nearest first.
     ancestors: HashMap<QualifiedName, Vec<QualifiedName>>,
+}
+
+/// Asks the source which tables are followed: those that the filters keep.
+///
+/// # Errors
+/// Those of the filter file and of the catalog queries.
+pub(super) async fn followed(follow: &FollowConfig) -> Result<Followed> {
+    let filters = Filters::read(follow.filters.as_deref(), false)?;
+    let mut session = source::connect(&follow.source).await?;
+    let catalog = fetch::source(&mut session, SizeSource::Estimate).await?;
+    let selection = filters.select(&catalog, &mut session).await?;
+    let kept = |table: &&Table| is_followed(table, &selection);
+    Ok(Followed {
+        oids: catalog.tables.iter().filter(kept).map(|table| table.oid).collect(),
+        tables: catalog.tables.iter().filter(kept).map(|table| table.name.clone()).collect(),
+        ancestors: ancestors(&catalog),
+    })
 }
 
 /// Makes slot, publications, position and sentinel, or finds those of an earlier start.
@@ -63,13 +88,8 @@ pub(super) async fn prepare(
     if resume == Resume::Restart {
         start_over(follow, &directory).await?;
     }
-    let filters = Filters::read(follow.filters.as_deref(), false)?;
-    let mut session = source::connect(&follow.source).await?;
-    let catalog = fetch::source(&mut session, SizeSource::Estimate).await?;
-    let selection = filters.select(&catalog, &mut session).await?;
-    drop(session);
-    let kept = |table: &&Table| is_followed(table, &selection);
-    let choice = TableChoice::Only(catalog.tables.iter().filter(kept).map(|t| t.oid).collect());
+    let followed = Box::pin(followed(follow)).await?;
+    let choice = TableChoice::Only(followed.oids.iter().copied().collect());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
     let ready = tokio::select! {
         ready = Box::pin(setup::create_slot(&settings)) => ready?,
@@ -91,8 +111,7 @@ pub(super) async fn prepare(
         .map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned())
         .filter(|id| Some(id) == ready.record.snapshot.as_ref());
     Ok(Prepared {
-        tables: catalog.tables.iter().filter(kept).map(|table| table.name.clone()).collect(),
-        ancestors: ancestors(&catalog),
+        followed,
         directory,
         _apply_lock: apply_lock,
         record: ready.record,
@@ -125,7 +144,7 @@ fn is_followed(table: &Table, selection: &Selection) -> bool {
 }
 
 /// The end position of the command line wins over the sentinel's.
-async fn set_endpos(follow: &FollowConfig, sentinel: &SentinelHandle) -> Result<()> {
+pub(super) async fn set_endpos(follow: &FollowConfig, sentinel: &SentinelHandle) -> Result<()> {
     let now = sentinel.row().endpos;
     let Some(endpos) = follow.endpos.filter(|endpos| now != Some(*endpos)) else { return Ok(()) };
     if let Some(before) = now {
@@ -169,7 +188,7 @@ impl Prepared {
             options: PluginOptions {
                 publications: self.record.publications.clone(),
                 numeric_as_string: follow.wal2json_numeric_as_string,
-                tables: wal2json.then(|| self.tables.iter().cloned().collect()),
+                tables: wal2json.then(|| self.followed.tables.iter().cloned().collect()),
                 ..PluginOptions::default()
             },
             store: StoreOptions {
@@ -180,6 +199,16 @@ impl Prepared {
         }
     }
 
+    /// What apply may touch.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub(super) async fn scope(&self, follow: &FollowConfig) -> Result<Scope> {
+        self.followed.scope(follow).await
+    }
+}
+
+impl Followed {
     /// What apply may touch.
     ///
     /// # Errors

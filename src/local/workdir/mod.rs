@@ -96,7 +96,12 @@ impl WorkDir {
 
     /// Received changes.
     pub fn cdc(&self) -> PathBuf {
-        self.top.join("cdc")
+        Self::cdc_in(&self.top)
+    }
+
+    /// Where received changes are in the work directory at `top`, for readers that lock nothing.
+    pub fn cdc_in(top: &Path) -> PathBuf {
+        top.join("cdc")
     }
 
     /// The state database.

@@ -1,0 +1,94 @@
+//! Settings of the `stream` commands that apply or print changes.
+
+use std::path::PathBuf;
+
+use super::{Connections, Resolver};
+use crate::base::error::{Error, Result};
+use crate::cli::args::{StreamArgs, StreamCommand};
+use crate::cli::environment::ProcessEnvironment;
+use crate::config::{FollowConfig, PrintConfig, Resume};
+
+/// What a `stream` command is to do.
+#[derive(Debug)]
+pub enum ResolvedStream {
+    /// Receive and apply.
+    Replay(FollowConfig, Resume),
+    /// Apply what another process receives.
+    CatchUp(FollowConfig),
+    /// Apply what was received.
+    ApplyReceived(FollowConfig),
+    /// Apply the text on standard input.
+    ApplyText(FollowConfig),
+    /// Print what was received.
+    Print(PrintConfig),
+}
+
+/// Stands for standard output in place of a target.
+const STANDARD_OUTPUT: &str = "-";
+
+/// Resolves the settings of a `stream` command.
+///
+/// # Errors
+/// Class `Config`: a malformed option or variable, a connection that is missing.
+pub fn resolve_stream(
+    command: &StreamCommand,
+    environment: &ProcessEnvironment,
+) -> Result<ResolvedStream> {
+    let mut resolver = Resolver::new(environment);
+    Ok(match command {
+        StreamCommand::Replay(args) => {
+            let connections = resolver.connections(&args.connections)?;
+            let resume = resolver.resume(args.run.resume, false)?;
+            ResolvedStream::Replay(resolver.stream(args, connections)?, resume)
+        }
+        StreamCommand::Catchup(args) => {
+            let connections = resolver.connections(&args.connections)?;
+            ResolvedStream::CatchUp(resolver.stream(args, connections)?)
+        }
+        StreamCommand::Transform(args) => ResolvedStream::Print(resolver.print(args)?),
+        StreamCommand::Apply(args) if args.input.is_some() => {
+            let target = resolver.connection("target", args.stream.connections.target.as_ref())?;
+            let target = target.ok_or_else(|| {
+                Error::config("option --target is mandatory and missing")
+                    .hint("Give the option or set PGCOPYDB_TARGET_PGURI.")
+            })?;
+            // The text is all there is to know of the source.
+            let connections = Connections { source: target.clone(), target };
+            ResolvedStream::ApplyText(resolver.stream(&args.stream, connections)?)
+        }
+        StreamCommand::Apply(args) => {
+            let given = args.stream.connections.target.as_deref();
+            let target = match given {
+                Some(STANDARD_OUTPUT) => None,
+                _ => resolver.connection("target", args.stream.connections.target.as_ref())?,
+            };
+            match target {
+                None => ResolvedStream::Print(resolver.print(&args.stream)?),
+                Some(_) => {
+                    let connections = resolver.connections(&args.stream.connections)?;
+                    ResolvedStream::ApplyReceived(resolver.stream(&args.stream, connections)?)
+                }
+            }
+        }
+    })
+}
+
+impl Resolver<'_> {
+    /// Settings between two ends. Nothing is created: `stream setup` and `follow` do.
+    fn stream(&mut self, args: &StreamArgs, connections: Connections) -> Result<FollowConfig> {
+        let directory: PathBuf = self.directory(args.run.dir.as_ref());
+        let filters = self.filters(args.run.filters.as_ref())?;
+        let config = self.changes(&args.changes, connections, directory, filters)?;
+        Ok(FollowConfig { create_slot: false, ..config })
+    }
+
+    /// Settings for printing, which needs no server.
+    fn print(&mut self, args: &StreamArgs) -> Result<PrintConfig> {
+        let no_ops = args.changes.replay_no_op_updates;
+        Ok(PrintConfig {
+            directory: self.directory(args.run.dir.as_ref()),
+            endpos: args.changes.endpos.filter(|lsn| lsn.is_valid()),
+            replay_no_op_updates: self.flag("replay-no-op-updates", no_ops)?,
+        })
+    }
+}
