@@ -4,5 +4,6 @@
 
 mod all_databases;
 mod data;
+mod filters;
 mod schema;
 mod support;

@@ -43,6 +43,15 @@ struct Object {
     properties: Vec<(String, Option<String>)>,
 }
 
+impl Object {
+    /// Changes a property.
+    fn set(&mut self, name: &str, value: Option<String>) {
+        for (_, old) in self.properties.iter_mut().filter(|(property, _)| property == name) {
+            old.clone_from(&value);
+        }
+    }
+}
+
 /// The objects of one side.
 type Objects = BTreeMap<Key, Object>;
 
@@ -76,6 +85,7 @@ async fn objects(
     selection: &Selection,
 ) -> Result<Objects> {
     let left_out = LeftOut::new(selection);
+    let mut without = Without::default();
     let mut objects = Objects::new();
     let mut sequences: HashMap<Oid, (Key, Sequence)> = HashMap::new();
     for (position, family) in FAMILIES.iter().enumerate() {
@@ -87,8 +97,12 @@ async fn objects(
         let rows = results.pop().map(|result| result.rows).unwrap_or_default();
         let names = rows.columns.get(IDENTITY_COLUMNS..).unwrap_or_default();
         for row in &rows.rows {
-            let object = object(family, names, row, &left_out)?;
+            let mut object = object(family, names, row, &left_out)?;
             let name = row.text(2)?.to_owned();
+            if family.name == "relations" {
+                without.note(&name, object.left_out, selection.copies_data(row.parse(5)?));
+            }
+            without.adjust(family, &mut object);
             let kind = if family.by_kind { object.kind.clone() } else { String::new() };
             let key = (position, kind, name);
             if family.name == "sequences" && !object.left_out {
@@ -147,6 +161,54 @@ async fn add_values(
         add(oid, "dropped meanwhile", "dropped meanwhile")?;
     }
     Ok(())
+}
+
+/// Names of tables that are left out, and of those whose rows are.
+#[derive(Debug, Default)]
+struct Without {
+    tables: HashSet<String>,
+    rows: HashSet<String>,
+}
+
+impl Without {
+    /// Notes a table.
+    fn note(&mut self, name: &str, left_out: bool, copied: bool) {
+        if left_out {
+            self.tables.insert(name.to_owned());
+        } else if !copied {
+            self.rows.insert(name.to_owned());
+        }
+    }
+
+    /// Takes out of an object what the filters change about it: a sequence has no owner when its table
+    /// is left out, a foreign key cannot be valid when the rows it points to are.
+    fn adjust(&self, family: &Family, object: &mut Object) {
+        let value = |object: &Object, name: &str| {
+            let found = object.properties.iter().find(|(property, _)| property == name);
+            found.and_then(|(_, value)| value.clone())
+        };
+        match family.name {
+            "sequences" => {
+                let Some(owner) = value(object, "owned by") else { return };
+                let is_owner = |table: &String| {
+                    owner.strip_prefix(table.as_str()).is_some_and(|rest| rest.starts_with('.'))
+                };
+                if self.tables.iter().any(is_owner) {
+                    object.set("owned by", None);
+                }
+            }
+            "constraints" => {
+                let Some(table) = value(object, "references") else { return };
+                if self.rows.contains(&table) {
+                    let definition = value(object, "definition").unwrap_or_default();
+                    let definition = definition.trim_end_matches(" NOT VALID").to_owned();
+                    object.set("definition", Some(definition));
+                    object.set("validated", None);
+                }
+            }
+            _ => {}
+        }
+    }
 }
 
 /// What the filters leave out of one side.

@@ -14,6 +14,7 @@ select
     2606 as catalog, k.oid, coalesce(c.oid, 0) as parent_oid,
     pg_get_constraintdef(k.oid) as definition,
     k.convalidated as validated,
+    case when k.contype = 'f' then k.confrelid::regclass::text end as "references",
     k.conislocal as local,
     obj_description(k.oid, 'pg_constraint') as comment
 from pg_catalog.pg_constraint k
