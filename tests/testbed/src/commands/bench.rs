@@ -120,13 +120,16 @@ fn find_contestants(settings: &Settings) -> Result<Vec<Contestant>> {
     if wanted("psql") {
         found.push(Contestant::Psql);
     }
+    if wanted("count") {
+        found.push(Contestant::Count);
+    }
     if wanted("dump") {
         found.push(Contestant::Dump);
     }
     if let Some(path) = std::env::var_os("PGCOPYDB_PEER").filter(|_| wanted("peer")) {
         found.push(Contestant::peer(PathBuf::from(path))?);
     }
-    ensure!(!found.is_empty(), "--only: nobody of that name (ours, psql, dump, peer)");
+    ensure!(!found.is_empty(), "--only: nobody of that name (ours, psql, dump, count, peer)");
     Ok(found)
 }
 
@@ -157,6 +160,9 @@ fn race(
         // No contestant shall be the one that sets hint bits.
         servers.source.psql(DATABASE, "vacuum (freeze, analyze)")?;
     }
+    if scenario.compares() {
+        copy_for_comparison(servers)?;
+    }
     let mut results: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     let mut failures: BTreeMap<&str, String> = BTreeMap::new();
     for run in 0..settings.runs {
@@ -165,7 +171,8 @@ fn race(
             if failures.contains_key(name) {
                 continue;
             }
-            let check = settings.check && run == 0 && !scenario.only_plans();
+            let copies = !scenario.only_plans() && !scenario.compares();
+            let check = settings.check && run == 0 && copies;
             match one_run(servers, scenario, contestant, check) {
                 Ok(measured) => results.entry(name).or_default().push(measured),
                 // Others are allowed to fail; the table says so.
@@ -187,6 +194,18 @@ fn race(
     servers.source.drop_database(DATABASE)
 }
 
+/// Makes the target what the source is, hint bits included.
+fn copy_for_comparison(servers: &Servers) -> Result<()> {
+    servers.target.drop_database(DATABASE)?;
+    servers.target.create_database(DATABASE)?;
+    let work = tempfile::tempdir().context("create a work directory")?;
+    let clone = testbed::Pgcopydb::new()?.arg("clone");
+    let ends = clone.ends(&servers.source.uri(DATABASE), &servers.target.uri(DATABASE));
+    ends.arg("--dir").arg(work.path()).run()?.success()?;
+    servers.target.psql(DATABASE, "vacuum (freeze, analyze)")?;
+    Ok(())
+}
+
 /// Lets one contestant copy into an empty database, and makes sure that it did.
 fn one_run(
     servers: &Servers,
@@ -194,8 +213,10 @@ fn one_run(
     contestant: &Contestant,
     check: bool,
 ) -> Result<Measured> {
-    servers.target.drop_database(DATABASE)?;
-    servers.target.create_database(DATABASE)?;
+    if !scenario.compares() {
+        servers.target.drop_database(DATABASE)?;
+        servers.target.create_database(DATABASE)?;
+    }
     for cluster in [&servers.source, &servers.target] {
         cluster.psql("postgres", "checkpoint")?;
     }

@@ -28,6 +28,8 @@ pub(super) enum Contestant {
     Psql,
     /// `pg_dump -Fd`, `pg_restore`, `vacuumdb`, each with four jobs.
     Dump,
+    /// `select count(*)` over every table, both servers at once: only beside a comparison.
+    Count,
     /// Another program with pgcopydb's command line, named by `PGCOPYDB_PEER`.
     Peer {
         /// Its path.
@@ -62,15 +64,20 @@ impl Contestant {
             Self::Ours { .. } => "ours",
             Self::Psql => "psql",
             Self::Dump => "dump",
+            Self::Count => "count",
             Self::Peer { .. } => "peer",
         }
     }
 
     /// Whether a scenario says something about it.
     pub(super) fn takes_part(&self, scenario: Scenario) -> bool {
+        if scenario.compares() {
+            return matches!(self, Self::Ours { .. } | Self::Count | Self::Peer { .. });
+        }
         match self {
             Self::Ours { .. } | Self::Dump => true,
             Self::Psql => scenario.is_relay(),
+            Self::Count => false,
             Self::Peer { .. } => !scenario.only_plans(),
         }
     }
@@ -112,6 +119,24 @@ impl Contestant {
             |name: &str| servers.source.installation().program(name).display().to_string();
         let dir = dir.join("work").display().to_string();
         match self {
+            Self::Ours { path, arguments } if scenario.compares() => {
+                format!("{} {arguments}", compare_words(path, &source, &target, &dir))
+            }
+            Self::Peer { path, .. } if scenario.compares() => {
+                compare_words(path, &source, &target, &dir)
+            }
+            Self::Count => {
+                let count = |uri: &str| {
+                    let counts = ["ints", "mixed", "wide"]
+                        .map(|table| format!("-c 'select count(*) from {table}'"));
+                    format!(
+                        "{} -XqAt -v ON_ERROR_STOP=1 -d '{uri}' {}",
+                        program("psql"),
+                        counts.join(" ")
+                    )
+                };
+                format!("{} >/dev/null & {} >/dev/null && wait $!", count(&source), count(&target))
+            }
             Self::Ours { path, arguments } => {
                 let mut words = clone_words(path, &source, &target, &dir, scenario);
                 words.push_str(&format!(" {arguments}"));
@@ -153,6 +178,14 @@ impl Contestant {
             }
         }
     }
+}
+
+/// The command line of a comparison of rows.
+fn compare_words(path: &Path, source: &str, target: &str, dir: &str) -> String {
+    format!(
+        "{} compare data --source '{source}' --target '{target}' --dir {dir} --jobs {JOBS} >/dev/null",
+        path.display()
+    )
 }
 
 /// The command line that ours and its peers share.

@@ -19,12 +19,21 @@ pub(super) enum Scenario {
     Many,
     /// A hundred thousand empty tables: only the plan is made.
     Empty,
+    /// The rows of [`Self::Indexed`] on both sides are compared.
+    Compare,
 }
 
 impl Scenario {
     /// All scenarios, in the order they are run.
-    pub(super) const ALL: [Self; 6] =
-        [Self::Ints, Self::Mixed, Self::Wide, Self::Indexed, Self::Many, Self::Empty];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Ints,
+        Self::Mixed,
+        Self::Wide,
+        Self::Indexed,
+        Self::Many,
+        Self::Empty,
+        Self::Compare,
+    ];
 
     /// Name as on the command line.
     pub(super) fn name(self) -> &'static str {
@@ -35,12 +44,18 @@ impl Scenario {
             Self::Indexed => "indexed",
             Self::Many => "many",
             Self::Empty => "empty",
+            Self::Compare => "compare",
         }
     }
 
     /// Whether one table is copied by one job.
     pub(super) fn is_relay(self) -> bool {
         matches!(self, Self::Ints | Self::Mixed | Self::Wide)
+    }
+
+    /// Whether two equal databases are compared.
+    pub(super) fn compares(self) -> bool {
+        self == Self::Compare
     }
 
     /// Whether nothing is copied.
@@ -70,6 +85,12 @@ impl Scenario {
                 format!("{tables} small tables with {} indexes, default options", tables * 2)
             }
             Self::Empty => format!("{} empty tables, the plan only", n(EMPTY)),
+            Self::Compare => format!(
+                "{} + {} + {} of those rows on both sides, compared by four jobs",
+                n(INTS / 2),
+                n(MIXED / 2),
+                n(WIDE / 2)
+            ),
         }
     }
 
@@ -84,7 +105,7 @@ impl Scenario {
             Self::Ints => fixtures::three_ints(cluster, database, "ints", rows(INTS)),
             Self::Mixed => fixtures::mixed_rows(cluster, database, "mixed", rows(MIXED)),
             Self::Wide => fixtures::wide_rows(cluster, database, "wide", rows(WIDE)),
-            Self::Indexed => {
+            Self::Indexed | Self::Compare => {
                 fixtures::three_ints(cluster, database, "ints", rows(INTS / 2))?;
                 fixtures::mixed_rows(cluster, database, "mixed", rows(MIXED / 2))?;
                 fixtures::wide_rows(cluster, database, "wide", rows(WIDE / 2))?;
