@@ -6,6 +6,7 @@ mod apply;
 mod apply_faults;
 mod apply_random;
 mod capture;
+mod commands;
 mod receive;
 mod source;
 mod stream;
