@@ -643,3 +643,27 @@ fn every_letter_of_the_list_restore_and_dump_commands_is_taken() {
         assert!(!run.stderr.contains("usage:"), "{arguments:?}: {}", run.stderr);
     }
 }
+
+#[test]
+fn a_dry_run_is_refused_where_it_would_do_the_work() {
+    for command in ["data", "table-data", "schema", "blobs", "indexes"] {
+        let run = run(&[&["copy", command, "--dry-run"], &ENDS[..]].concat());
+        assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""), "{command}");
+        assert!(run.stderr.contains("clone --dry-run"), "{}", run.stderr);
+    }
+}
+
+#[test]
+fn copy_commands_explain_their_settings_like_clone() {
+    let arguments =
+        [&["copy", "table-data", "--show-settings", "--json", "-J", "7"], &ENDS[..]].concat();
+    let run = run_with(&arguments, &[("PGCOPYDB_FAIL_FAST", "on")]);
+    assert_eq!(run.code, Some(0), "{}", run.stderr);
+    let document: Value = serde_json::from_str(&run.stdout).expect("valid JSON");
+    let value = |name: &str| {
+        let entries = document.as_array().expect("an array");
+        entries.iter().find(|entry| entry["setting"] == name).map(|entry| entry["value"].clone())
+    };
+    assert_eq!(value("table-jobs"), Some("7".into()));
+    assert_eq!(value("fail-fast"), Some("on".into()));
+}

@@ -108,6 +108,10 @@ fn dispatch(
             Some(CopyCommand::Db(args)) => start(&[&group.common, &args.common])
                 .and_then(|program| clone::run(&args, &program)),
             Some(command) => start(&[&group.common, &command.args().common]).and_then(|program| {
+                // The options are those of a clone, and so is their explanation.
+                if command.args().run.show_settings {
+                    return clone::run(command.args(), &program);
+                }
                 step::run(settings::resolve_copy(&command, &program.environment)?, &program)
             }),
         },

@@ -332,3 +332,47 @@ fn a_killed_step_is_continued_and_gives_the_foreign_keys_back() {
     assert_eq!(pair.on_target(&format!("{keys} and convalidated")), "1");
     pair.assert_same();
 }
+
+// trap T-19, T-21
+#[test]
+fn names_of_any_spelling_pass_through_the_steps_and_the_lists() {
+    let names = [
+        "Foo\"\".Bar",
+        ":Ident As \"\"C\"\".$1:",
+        "Таблица",
+        "😀",
+        " leading",
+        "li\nne",
+        "select",
+        "50%_\\x,y'z",
+    ];
+    let mut sql = String::new();
+    for (number, name) in names.iter().enumerate() {
+        sql.push_str(&format!(
+            "create schema \"s{name}\"; create table \"s{name}\".\"{name}\" (\"{name}\" serial primary key, v text);
+             create index \"i{name}\" on \"s{name}\".\"{name}\" (v);
+             insert into \"s{name}\".\"{name}\" (v) select 'x' from generate_series(1, {}) g;",
+            number + 1
+        ));
+    }
+    let pair = Pair::with("stepnames", &sql);
+    let held = pair.hold_snapshot();
+    for step in STEPS {
+        pair.ok(step);
+    }
+    held.release();
+    pair.assert_same();
+    let tables = crate::support::json(&pair.ok("list tables --json"));
+    let mut listed: Vec<&str> =
+        tables.as_array().unwrap().iter().map(|table| table["name"].as_str().unwrap()).collect();
+    let mut wanted: Vec<String> = names.iter().map(|name| name.replace("\"\"", "\"")).collect();
+    listed.sort_unstable();
+    wanted.sort();
+    assert_eq!(listed, wanted);
+    let schema = crate::support::json(&pair.ok("list schema --json"));
+    let quoted = pair.on_source(
+        "select quote_ident(relname) from pg_class where relname like 'Foo%Bar' and relkind = 'r'",
+    );
+    let found = schema["tables"].as_array().unwrap().iter().any(|table| table["name"] == quoted);
+    assert!(found, "{schema}");
+}

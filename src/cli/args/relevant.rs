@@ -2,9 +2,19 @@
 //! every command of a group, left out of its usage, and named in a warning.
 
 /// Options that every command of a shared set uses.
-const ALWAYS: [&str; 11] = [
-    "source", "target", "dir", "verbose", "debug", "trace", "quiet", "json", "version", "help",
+const ALWAYS: [&str; 12] = [
+    "source",
+    "target",
+    "dir",
+    "verbose",
+    "debug",
+    "trace",
+    "quiet",
+    "json",
+    "version",
+    "help",
     "file",
+    "show-settings",
 ];
 
 /// Options of a step about where it stands.

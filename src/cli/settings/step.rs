@@ -50,6 +50,13 @@ pub fn resolve_copy(
         CopyCommand::Indexes(_) => Work::Indexes,
         CopyCommand::Constraints(_) => Work::Constraints,
     };
+    if command.args().run.dry_run {
+        return Err(Error::config(format!(
+            "option --dry-run belongs to clone, `pgcopydb {}` would do its work",
+            work.command()
+        ))
+        .hint("`pgcopydb clone --dry-run` shows the plan."));
+    }
     let clone = copy_config(command.args(), environment)?;
     let step = StepConfig { work, clone, has_source: true, has_target: true };
     Ok(ResolvedStep::Step(Box::new(step)))
@@ -117,7 +124,13 @@ pub fn resolve_restore(
     let ends = Ends { has_target: true, source: source.unwrap_or(target.clone()), target };
     let what = &args.what;
     let mut clone = resolver.bare(&ends, &args.run, what.filters.as_ref())?;
-    let restore = resolver.value("restore-jobs", what.restore_jobs, str::parse, default_jobs()?)?;
+    let index_jobs = clone
+        .jobs
+        .index
+        .to_string()
+        .parse()
+        .map_err(|error| Error::internal(format!("default job count: {error}")))?;
+    let restore = resolver.value("restore-jobs", what.restore_jobs, str::parse, index_jobs)?;
     clone.jobs.restore = restore.get();
     clone.skip.extensions = what.skip_extensions;
     clone.skip.extension_comments = what.skip_ext_comments || what.skip_extensions;

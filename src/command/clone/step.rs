@@ -20,7 +20,7 @@ use super::control::Control;
 use super::filters::Filters;
 use super::pass::{Pass, PassEnd};
 use super::snapshot::{self, Holder, Snapshot};
-use super::{extensions, identity, pass, schema};
+use super::{estimates, extensions, identity, pass, schema};
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::event::EventSender;
 use crate::base::ident::QualifiedName;
@@ -283,7 +283,11 @@ impl Pass<'_> {
     /// Reads the source under its snapshot.
     async fn read_source(&mut self, mut source: Session, facts: &TargetFacts) -> Result<Basis> {
         let config = self.config;
-        let version = fetch::server(&mut source).await?.version;
+        let server = fetch::server(&mut source).await?;
+        let version = server.version;
+        if scope(self.work, self.alone).rows != Rows::None {
+            self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
+        }
         let named = config.snapshot.as_deref();
         let snapshot = snapshot::begin(&mut source, named, !config.not_consistent, version).await?;
         let attver = schema::has_attver(&mut source).await?;
