@@ -204,6 +204,61 @@ fn changed_definitions_arrive_before_their_rows() {
     }
 }
 
+// trap C-14
+#[test]
+fn a_prepared_transaction_arrives_whole_at_its_commit_and_never_when_rolled_back() {
+    let source = Source::new("decode_prepared", SCHEMA);
+    source
+        .database
+        .psql(
+            "begin; insert into f values (1, null); prepare transaction 'kept';
+             begin; insert into f values (2, null); prepare transaction 'dropped';
+             insert into f values (3, null);
+             commit prepared 'kept'; rollback prepared 'dropped'",
+        )
+        .unwrap();
+    for (plugin, options) in [
+        (Plugin::Pgoutput, ["proto_version", "1"].as_slice()),
+        (Plugin::Pgoutput, &["proto_version", "3"]),
+        (Plugin::Wal2json, &["format-version", "2"]),
+        (Plugin::TestDecoding, &[]),
+    ] {
+        let words = words(&source.events(plugin, options));
+        let expected = ["insert public.f (id=3 t=null)", "insert public.f (id=1 t=null)"];
+        assert_eq!(words, expected, "{} {options:?}", plugin.name());
+    }
+}
+
+// trap C-52
+#[test]
+fn a_row_filter_makes_inserts_and_deletes_of_updates_that_cross_it() {
+    let source = Source::publishing(
+        "decode_filter",
+        "create table r (id int primary key, kept int, hidden int)",
+        "table r (id, kept) where (id > 10)",
+    );
+    source
+        .database
+        .psql(
+            "insert into r values (1, 1, 1), (11, 1, 1);
+             update r set id = 12 where id = 1;
+             update r set id = 2 where id = 11;
+             update r set kept = 5 where id = 12;
+             delete from r",
+        )
+        .unwrap();
+    assert_eq!(
+        words(&source.events(Plugin::Pgoutput, &["proto_version", "1"])),
+        [
+            "insert public.r (id=11 kept=1)",
+            "insert public.r (id=12 kept=1)",
+            "delete public.r (id=11)",
+            "update public.r  (id=12 kept=5)",
+            "delete public.r (id=12)",
+        ]
+    );
+}
+
 // trap C-31
 #[test]
 fn generated_columns_come_from_the_text_plugins_only() {

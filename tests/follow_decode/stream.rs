@@ -17,9 +17,14 @@ pub(crate) struct Source {
 impl Source {
     /// A database filled by `schema`, a publication of all tables, and the slots.
     pub(crate) fn new(name: &str, schema: &str) -> Self {
+        Self::publishing(name, schema, "all tables")
+    }
+
+    /// Like [`Source::new`], with a publication of these tables.
+    pub(crate) fn publishing(name: &str, schema: &str, tables: &str) -> Self {
         let database = TestDatabase::create(source(), name).unwrap();
         database.psql(schema).unwrap();
-        database.psql("create publication p for all tables").unwrap();
+        database.psql(&format!("create publication p for {tables}")).unwrap();
         let made = Self { database };
         for plugin in [Plugin::Pgoutput, Plugin::Wal2json, Plugin::TestDecoding] {
             let (slot, name) = (made.slot(plugin), plugin.name());

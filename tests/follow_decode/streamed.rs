@@ -82,6 +82,31 @@ fn rows_of_rolled_back_subtransactions_are_absent() {
     assert!(counts.chunks > 3 && counts.aborts > 2, "{counts:?}");
 }
 
+// trap C-12
+#[test]
+fn blocks_with_exceptions_leave_committed_rows_only() {
+    let source = Source::new("decode_blocks", "create table t (id int primary key, v text)");
+    source
+        .database
+        .psql(
+            "do $$ begin
+               for i in 1..3000 loop
+                 begin
+                   insert into t values (i, repeat('x', 100));
+                   if i % 3 = 0 then raise exception 'no'; end if;
+                 exception when raise_exception then null;
+                 end;
+               end loop;
+             end $$",
+        )
+        .unwrap();
+    let counts = assert_same(&source);
+    assert!(counts.chunks > 1, "{counts:?}");
+    let events = source.events(Plugin::Pgoutput, &["proto_version", "1"]);
+    let rows = events.iter().filter(|event| matches!(event, ChangeEvent::Change(_)));
+    assert_eq!(rows.count(), 2000);
+}
+
 // trap C-13
 #[test]
 fn interleaved_transactions_are_told_apart() {

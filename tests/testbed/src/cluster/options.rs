@@ -78,7 +78,7 @@ impl ClusterOptions {
 }
 
 /// Settings of every cluster, before those of [`ClusterOptions::settings`].
-pub(super) const SETTINGS: [(&str, &str); 13] = [
+pub(super) const SETTINGS: [(&str, &str); 14] = [
     ("listen_addresses", "127.0.0.1"),
     ("shared_buffers", "128MB"),
     ("max_connections", "100"),
@@ -87,6 +87,7 @@ pub(super) const SETTINGS: [(&str, &str); 13] = [
     ("max_replication_slots", "20"),
     ("max_wal_size", "4GB"),
     ("max_locks_per_transaction", "256"),
+    ("max_prepared_transactions", "10"),
     ("jit", "off"),
     ("timezone", "UTC"),
     ("log_timezone", "UTC"),
