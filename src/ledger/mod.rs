@@ -25,7 +25,9 @@ use proto::lsn::Lsn;
 use crate::base::error::Result;
 use crate::connect::client::{Row, Session};
 
-pub use run::{RunRecord, Stage, create, lock, make_durable, open, remove, set_stage, start_again};
+pub use run::{
+    RunRecord, Stage, create, lock, make_durable, open, remove, remove_and, set_stage, start_again,
+};
 pub use start::{forget_starts, read_starts, record_starts};
 
 /// Name of the schema on the target.

@@ -205,8 +205,27 @@ pub async fn set_stage(session: &mut Session, stage: Stage) -> Result<()> {
 /// # Errors
 /// Those of the statement.
 pub async fn remove(session: &mut Session) -> Result<()> {
-    let sql = concat!(include_str!("remove.sql"), include_str!("remove_schema.sql"));
-    session.execute(sql).await.map(drop)
+    remove_and(session, "").await
+}
+
+/// Removes the ledger and runs the last statements of all in the same transaction: they are done if
+/// and only if the ledger is gone.
+///
+/// # Errors
+/// Those of the statements; then the ledger is still there.
+pub async fn remove_and(session: &mut Session, last: &str) -> Result<()> {
+    let remove = concat!(include_str!("remove.sql"), include_str!("remove_schema.sql"));
+    if last.is_empty() {
+        return session.execute(remove).await.map(drop);
+    }
+    let done = session.execute(&format!("begin;\n{remove};\n{last}\n;commit")).await;
+    if let Err(error) = done {
+        if !session.is_broken() {
+            session.execute("rollback").await?;
+        }
+        return Err(error.during("create event triggers"));
+    }
+    Ok(())
 }
 
 #[cfg(test)]

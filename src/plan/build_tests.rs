@@ -451,3 +451,47 @@ fn plan_survives_json() {
     let json = crate::plan::explain::json(&plan).unwrap();
     assert_eq!(serde_json::from_str::<Plan>(&json).unwrap(), plan);
 }
+
+// trap D-1, D-3
+#[test]
+fn exclusion_constraints_of_partitioned_tables_come_with_the_parent() {
+    let constraint = |oid, table_oid, index_oid, parent| Constraint {
+        oid,
+        name: format!("x{oid}"),
+        kind: ConstraintKind::Exclusion,
+        table_oid,
+        index_oid: Some(index_oid),
+        parent,
+        definition: "EXCLUDE USING gist (id WITH &&)".into(),
+        ..Constraint::default()
+    };
+    let mut catalog = catalog(vec![
+        Table { kind: TableKind::Partitioned, ..table(1, 0) },
+        Table { partition_of: Some(1), ..table(2, 8) },
+    ]);
+    catalog.indexes = vec![
+        Index { constraint_oid: Some(21), partitioned: true, ..index(11, 1, 0) },
+        Index { constraint_oid: Some(22), parent: Some(11), ..index(12, 2, 8) },
+    ];
+    catalog.constraints = vec![constraint(21, 1, 11, None), constraint(22, 2, 12, Some(21))];
+    let plan = plan(&catalog);
+    let added: Vec<Oid> = plan.parent_constraints.iter().map(|one| one.oid).collect();
+    assert_eq!((added, plan.constraints.len()), (vec![21], 0));
+    for oid in [21, 22] {
+        assert!(plan.toc_excludes.contains(PG_CONSTRAINT, oid));
+    }
+}
+
+#[test]
+fn foreign_keys_to_tables_of_extensions_follow_the_extension() {
+    let mut catalog =
+        catalog(vec![table(1, 8), Table { extension: Some("ext".into()), ..table(2, 8) }]);
+    catalog.extensions = vec![Extension { name: "ext".into(), ..Extension::default() }];
+    catalog.constraints = vec![foreign_key(51, 1, 2)];
+    assert_eq!(plan(&catalog).foreign_keys.len(), 1);
+    let mut options = options();
+    options.skip.extensions = true;
+    let plan = planned(&catalog, &target(15), &options);
+    assert_eq!(plan.foreign_keys, []);
+    assert!(plan.skipped[0].reason.starts_with("extension ext"), "{:?}", plan.skipped);
+}

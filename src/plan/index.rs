@@ -5,7 +5,8 @@
 //! | index of an ordinary table or leaf partition | us, under its own name: pg_restore's ATTACH finds it |
 //! | PRIMARY KEY, UNIQUE of the same | us: CREATE UNIQUE INDEX, then ADD CONSTRAINT … USING INDEX |
 //! | EXCLUDE, WITHOUT OVERLAPS of the same | us: ADD CONSTRAINT from the definition, no index of its own |
-//! | index or constraint of a partitioned table, ATTACH | pg_restore, post-data |
+//! | EXCLUDE, WITHOUT OVERLAPS of a partitioned table | us, before post-data: its partitions get theirs with it |
+//! | other index or constraint of a partitioned table, ATTACH | pg_restore, post-data |
 //! | index of a materialized view | pg_restore, post-data, with the REFRESH |
 //! | invalid index | nobody: skipped and named, as pg_dump does |
 //!
@@ -62,6 +63,19 @@ pub struct ConstraintPlan {
     pub definition: String,
     /// How it gets its index.
     pub index: ConstraintIndexPlan,
+}
+
+/// An exclusion or temporal constraint of a partitioned table, which comes with those of its partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParentConstraintPlan {
+    /// `pg_constraint.oid` on the source.
+    pub oid: Oid,
+    /// Name.
+    pub name: String,
+    /// The partitioned table.
+    pub table: QualifiedName,
+    /// `pg_get_constraintdef` of the source, schema-qualified.
+    pub definition: String,
 }
 
 /// How a constraint gets its index.

@@ -46,7 +46,9 @@ pub use build::build;
 pub use done::Done;
 pub use error::PlanError;
 pub use foreign_key::{ForeignKeyPlan, ForeignKeyTable, Validation};
-pub use index::{ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan};
+pub use index::{
+    ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan, ParentConstraintPlan,
+};
 pub use job::{Job, JobKind, Resource, Stage};
 pub use options::{PlanOptions, SplitFacts};
 pub use resume::resume;
@@ -74,6 +76,9 @@ pub struct Plan {
     /// Primary key, unique, exclusion and temporal constraints that we add; grouped by table
     /// ([`TablePlan::constraints`]), in the order in which they are added.
     pub constraints: Vec<ConstraintPlan>,
+    /// Exclusion and temporal constraints of partitioned tables, added between rows and post-data.
+    #[serde(default)]
+    pub parent_constraints: Vec<ParentConstraintPlan>,
     /// Foreign keys that we add.
     pub foreign_keys: Vec<ForeignKeyPlan>,
     /// Partitioned tables and inheritance parents to analyze once their members are loaded: all of them
@@ -128,7 +133,9 @@ impl Plan {
             #[expect(clippy::cast_possible_truncation, reason = "an estimate, saturating")]
             rows: rows as u64,
             indexes: self.indexes.len() as u64,
-            constraints: (self.constraints.len() + self.foreign_keys.len()) as u64,
+            constraints: (self.constraints.len()
+                + self.parent_constraints.len()
+                + self.foreign_keys.len()) as u64,
             large_objects: self.large_objects,
             tables_already_done: self.tables_already_done,
             bytes_already_done: self.bytes_already_done,

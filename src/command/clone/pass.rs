@@ -75,6 +75,8 @@ pub(super) struct Pass<'a> {
     properties: Vec<Property>,
     /// Whether roles arrive with their passwords.
     passwords: Passwords,
+    /// Statements to run when everything else is done.
+    last: String,
 }
 
 /// The source under its open snapshot, and what the filters keep of it.
@@ -177,6 +179,7 @@ impl<'a> Pass<'a> {
             findings: Vec::new(),
             properties: Vec::new(),
             passwords: Passwords::LeftOut,
+            last: String::new(),
         }
     }
 
@@ -447,10 +450,14 @@ impl<'a> Pass<'a> {
             return Ok(end);
         }
         let before = self.begin_step(Step::FinalizeSchema).await;
+        if self.scope().constraints {
+            schema::add_parent_constraints(target.session().await?, &plan).await?;
+        }
         if let Some(tools) = tools.filter(|_| self.work.restores_post_data()) {
             let repeat = self.stage() >= Stage::PostData;
             self.advance(Stage::PostData, target).await?;
             tools.restore_post_data(self, &plan, target, repeat).await?;
+            self.last = tools.last_statements(self, &plan).await?;
         }
         scheduler.advance(plan::Stage::AfterPostData);
         let outcome = dispatcher::run(&plan, &mut scheduler, runner, &self.surroundings()).await;
@@ -590,13 +597,15 @@ impl<'a> Pass<'a> {
             ledger::set_stage(session, Stage::Complete).await?;
             self.state.flush().await?;
             self.state.finish().await?;
-            ledger::remove(session).await?;
+            ledger::remove_and(session, &self.last).await?;
         } else if whole && self.ends_ledger() {
             self.state.flush().await?;
-            ledger::remove(session).await?;
+            ledger::remove_and(session, &self.last).await?;
         } else if whole {
             self.state.flush().await?;
             ledger::forget_objects(session, ObjectKind::DroppedForeignKey).await?;
+        } else if !self.last.is_empty() {
+            self.findings.push(event_triggers_wait());
         }
         let total = StepTiming { duration: self.started.elapsed(), bytes: 0, concurrency: 0 };
         self.steps.insert(Step::Total, total);
@@ -630,6 +639,16 @@ impl<'a> Pass<'a> {
         timing.duration += elapsed;
         timing.bytes += bytes;
         self.tell(Event::StepFinished(step, elapsed)).await;
+    }
+}
+
+/// The finding of a run that is not complete and has event triggers to create.
+fn event_triggers_wait() -> Finding {
+    Finding {
+        severity: Severity::Warning,
+        object: "event triggers".into(),
+        reason: "they are created when the run is complete".into(),
+        hint: Some("Mend what is an error and run the same command again.".into()),
     }
 }
 

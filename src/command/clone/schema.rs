@@ -9,21 +9,22 @@ use zeroize::Zeroizing;
 use super::control::{self, Control};
 use super::extensions;
 use super::pass::Pass;
-use crate::base::error::{Error, Result};
+use crate::base::error::{Error, ErrorKind, Result, Side};
+use crate::base::ident::quote_identifier;
 use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 use crate::connect::conninfo::ConnInfo;
 use crate::job::schema::apply::{self, Apply, ScriptSource};
-use crate::job::schema::script::Script;
+use crate::job::schema::script::{MAINTAIN_MAJOR, Script};
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
     Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore, roles,
     section_entries,
 };
-use crate::ledger;
+use crate::ledger::{self, ObjectKind};
 use crate::local::child::pgtools::{
     Inventory, PgVersion, Places, Tool, ToolPair, usual_directories,
 };
@@ -54,6 +55,37 @@ pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()>
             .execute(&format!("drop table if exists {} cascade", names.join(", ")))
             .await
             .map_err(|error| error.during("drop tables of the target"))?;
+    }
+    Ok(())
+}
+
+/// Adds exclusion and temporal constraints to partitioned tables, with those of their partitions; what
+/// the ledger has is left out.
+///
+/// # Errors
+/// The server's, naming the constraint.
+pub(super) async fn add_parent_constraints(target: &mut Session, plan: &Plan) -> Result<()> {
+    if plan.parent_constraints.is_empty() {
+        return Ok(());
+    }
+    let done = ledger::objects(target, ObjectKind::Constraint).await?;
+    for add in &plan.parent_constraints {
+        if done.contains(&i64::from(add.oid)) {
+            continue;
+        }
+        let name = quote_identifier(&add.name);
+        let table = add.table.sql();
+        let mark = ledger::object_sql(ObjectKind::Constraint, add.oid);
+        let sql = format!(
+            "begin; alter table {table} add constraint {name} {}; {mark}; commit",
+            add.definition
+        );
+        if let Err(error) = target.execute(&sql).await {
+            if !target.is_broken() {
+                target.execute("rollback").await?;
+            }
+            return Err(error.during(format!("add constraint {name} to {}", add.table)));
+        }
     }
     Ok(())
 }
@@ -117,6 +149,10 @@ impl Tools {
                     .map(|schema| schema.oid)
                     .collect(),
                 skip_extensions: config.skip.extensions,
+                extension_schemas: (source.extensions.iter())
+                    .map(|extension| extension.schema.clone())
+                    .filter(|schema| schema != "public")
+                    .collect(),
                 skip_extension_comments: config.skip.extension_comments || config.skip.extensions,
                 skip_collations: config.skip.collations,
                 ..Rules::default()
@@ -200,6 +236,47 @@ impl Tools {
         self.restore(pass, Section::PostData, &filtered, transactions, repeat).await
     }
 
+    /// Whether `pg_dump` is older than a privilege that the target has.
+    fn dump_knows_no_maintain(&self) -> bool {
+        self.pair.dump.version.major() < MAINTAIN_MAJOR
+            && self.target_version.major() >= MAINTAIN_MAJOR
+    }
+
+    /// The statements that create event triggers, to be run after everything else of ours (D-22); empty
+    /// when the schema has none.
+    pub(super) async fn last_statements(&self, pass: &Pass<'_>, plan: &Plan) -> Result<String> {
+        let listing = self.listing(pass, &pass.directory.post_out_list()).await?;
+        let toc = Toc::parse(&listing.text);
+        let last = toc_filter::last_of_all(&toc);
+        if last.is_empty() {
+            return Ok(String::new());
+        }
+        let edited = toc_filter::filter(&toc, &self.rules_of(plan));
+        let (list, kept) = toc_filter::keep_only(&edited.list, &last);
+        if kept == 0 {
+            return Ok(String::new());
+        }
+        let path = pass.directory.post_filtered_list().with_file_name("last-filtered.list");
+        replace_file(&path, &list)?;
+        let from = ScriptSource {
+            tool: &self.pair.restore,
+            archive: &pass.directory.schema_dump(),
+            list: &path,
+            toc: &toc,
+            options: pass.config.schema,
+            clean: false,
+            target: self.target_version,
+        };
+        let stop = &pass.stop.graceful;
+        match apply::script(from, Section::PostData, &surroundings_of(pass), stop).await? {
+            Ok(script) => Ok(script.statements()),
+            Err(reason) => Err(Error::new(
+                Side::Source,
+                ErrorKind::Unsupported(format!("event triggers cannot be restored: {reason}")),
+            )),
+        }
+    }
+
     /// Restores a section over our own sessions, what the ledger has left out; `false` when only
     /// `pg_restore` can. `files` are the list as printed and the path of the edited one.
     async fn apply(
@@ -222,6 +299,9 @@ impl Tools {
         let stop = &pass.stop.graceful;
         let script = match apply::script(from, section, &surroundings_of(pass), stop).await? {
             Ok(mut script) => {
+                if self.dump_knows_no_maintain() {
+                    script = script.keeping_maintain();
+                }
                 pin_extensions(&mut script, pass.config);
                 script
             }
@@ -263,8 +343,10 @@ impl Tools {
         for (entry, reason) in &edited.left_out {
             tracing::trace!(entry = entry.display(), ?reason, "left out of the restore");
         }
+        let last = toc_filter::last_of_all(&toc);
         let wanted: HashSet<u32> = (toc.entries().map(|entry| entry.dump_id))
             .filter(|id| listing.pre_data.contains(id) == (section == Section::PreData))
+            .filter(|id| !last.contains(id))
             .collect();
         let (edited, kept) = toc_filter::keep_only(&edited.list, &wanted);
         replace_file(filtered, &edited)?;
@@ -303,6 +385,7 @@ impl Tools {
         let object = |catalog, oid| ObjectId { catalog, oid };
         let indexes = plan.indexes.iter().map(|index| object(catalog::CLASS, index.oid));
         let constraints = (plan.constraints.iter().map(|constraint| constraint.oid))
+            .chain(plan.parent_constraints.iter().map(|constraint| constraint.oid))
             .chain(plan.foreign_keys.iter().map(|key| key.oid))
             .map(|oid| object(catalog::CONSTRAINT, oid));
         let built: HashSet<ObjectId> = indexes.chain(constraints).collect();

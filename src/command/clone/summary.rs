@@ -53,6 +53,11 @@ pub(super) fn missing(
     for one in constraints.filter(|one| !ledger.has(ObjectKind::Constraint, one.oid)) {
         miss(format!("constraint \"{}\"", one.name));
     }
+    let parents = plan.parent_constraints.iter();
+    let parents = parents.filter(|_| scope.constraints && moment == Moment::AtTheEnd);
+    for one in parents.filter(|one| !ledger.has(ObjectKind::Constraint, one.oid)) {
+        miss(format!("constraint \"{}\"", one.name));
+    }
     for key in plan.foreign_keys.iter().filter(|key| scope.covers_foreign_key(key.oid)) {
         if moment == Moment::BeforePostData && key.stage == Stage::AfterPostData {
             continue;

@@ -239,8 +239,22 @@ async fn start_target(target: &mut Session, part: &CopyPart) -> Result<()> {
         Ok(_) => Ok(()),
         Err(error) => {
             abandon_transaction(target).await;
-            Err(error)
+            Err(explain_target(error, part))
         }
+    }
+}
+
+/// Makes the error of a table that is not what it was when the schema was restored say so.
+fn explain_target(error: Error, part: &CopyPart) -> Error {
+    match error.sqlstate() {
+        // undefined_column, undefined_table.
+        Some("42703" | "42P01") => error.hint(format!(
+            "Table {} was changed on the source after its schema was restored, or changed on the \
+             target: change it on the target likewise and run the same command again, or start over \
+             with --restart.",
+            part.table
+        )),
+        _ => error,
     }
 }
 

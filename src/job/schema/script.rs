@@ -58,6 +58,45 @@ pub struct Piece {
     pub digest: i64,
 }
 
+/// First major version with the MAINTAIN privilege.
+pub const MAINTAIN_MAJOR: u32 = 17;
+
+impl Script {
+    /// Keeps MAINTAIN for owners when an older `pg_dump` wrote the script and the target has it.
+    ///
+    /// Where an owner's privileges were changed, `pg_dump` revokes all and grants what is left. Before
+    /// version 17 vacuuming came with ownership; a later server takes REVOKE ALL to mean that too.
+    /// `pg_dump` of 17 and later names the privileges instead.
+    #[must_use]
+    pub fn keeping_maintain(mut self) -> Self {
+        const ALL: &str = "REVOKE ALL ON TABLE ";
+        const OLD: &str =
+            "REVOKE SELECT,INSERT,REFERENCES,DELETE,TRIGGER,TRUNCATE,UPDATE ON TABLE ";
+        let privileges = |piece: &&mut Piece| piece.kind == PieceKind::Privileges;
+        for piece in self.pieces.iter_mut().filter(privileges) {
+            let lines: Vec<String> = (piece.sql.split('\n'))
+                .map(|line| match line.strip_prefix(ALL) {
+                    Some(rest) if !rest.ends_with("FROM PUBLIC;") => format!("{OLD}{rest}"),
+                    _ => line.to_owned(),
+                })
+                .collect();
+            piece.sql = lines.join("\n");
+        }
+        self
+    }
+
+    /// The whole script as statements for one transaction, in order; empty when there are none.
+    pub fn statements(&self) -> String {
+        let mut sql = String::new();
+        for piece in &self.pieces {
+            sql.push_str(&piece.settings);
+            sql.push_str(&piece.sql);
+            sql.push('\n');
+        }
+        if sql.is_empty() { sql } else { format!("{}\n{sql}", self.settings) }
+    }
+}
+
 /// When a piece may run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum PieceKind {
@@ -254,6 +293,29 @@ mod tests {
     const PREAMBLE: &str = "--\n-- PostgreSQL database dump\n--\n\n\\restrict abc\n\n\
         -- Dumped from database version 15.20\n\nSET statement_timeout = 0;\n\
         SET transaction_timeout = 0;\nSELECT pg_catalog.set_config('search_path', '', false);\n\n";
+
+    // trap P-1
+    #[test]
+    fn owners_keep_maintain_where_an_older_tool_revokes_all() {
+        let piece = |kind, sql: &str| Piece {
+            dump_id: 1,
+            name: "x".into(),
+            kind,
+            depends_on: Vec::new(),
+            settings: String::new(),
+            sql: sql.into(),
+            digest: 1,
+        };
+        let sql = "REVOKE ALL ON TABLE s.t FROM o;\nREVOKE ALL ON TABLE s.t FROM PUBLIC;\n";
+        let pieces = vec![piece(PieceKind::Privileges, sql), piece(PieceKind::Ordinary, sql)];
+        let kept = Script { pieces, ..Script::default() }.keeping_maintain().pieces;
+        assert_eq!(
+            kept[0].sql,
+            "REVOKE SELECT,INSERT,REFERENCES,DELETE,TRIGGER,TRUNCATE,UPDATE ON TABLE s.t FROM o;\n\
+             REVOKE ALL ON TABLE s.t FROM PUBLIC;\n"
+        );
+        assert_eq!(kept[1].sql, sql);
+    }
 
     #[test]
     fn settings_drops_and_pieces_are_told_apart() {

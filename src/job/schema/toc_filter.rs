@@ -42,6 +42,8 @@ pub struct Rules {
     pub not_refreshed: HashSet<u32>,
     /// Extensions are there already or not wanted; their comments go, too.
     pub skip_extensions: bool,
+    /// Schemas that hold members of extensions; without the extensions they go, unless they hold more.
+    pub extension_schemas: HashSet<String>,
     /// COMMENT ON EXTENSION needs the extension's owner, which managed services do not give.
     pub skip_extension_comments: bool,
     /// Collations are there already or not wanted; their comments go, too.
@@ -61,7 +63,7 @@ pub enum Reason {
     BelongsTo(u32),
     /// It is in [`Rules::built`].
     Built,
-    /// `--skip-extensions`.
+    /// `--skip-extensions`: an extension, or a schema that holds nothing else.
     Extension,
     /// `--skip-ext-comments`.
     ExtensionComment,
@@ -127,6 +129,21 @@ pub fn keep_only(list: &[u8], wanted: &HashSet<u32>) -> (Vec<u8>, u64) {
     (kept, count)
 }
 
+/// Entries that must come after everything else, by dump id: event triggers, which would fire on our
+/// own statements, and what hangs on them (D-22).
+pub fn last_of_all(toc: &Toc<'_>) -> HashSet<u32> {
+    let triggers: HashSet<u32> = toc
+        .entries()
+        .filter(|entry| entry.description == b"EVENT TRIGGER")
+        .map(|entry| entry.dump_id)
+        .collect();
+    let hanging = toc.entries().filter(|entry| {
+        is_attached(entry) && entry.depends_on.iter().any(|id| triggers.contains(id))
+    });
+    let hanging: Vec<u32> = hanging.map(|entry| entry.dump_id).collect();
+    triggers.into_iter().chain(hanging).collect()
+}
+
 /// Finds the entries to leave out, by dump id.
 fn decide(toc: &Toc<'_>, rules: &Rules) -> HashMap<u32, Reason> {
     let mut reasons = HashMap::new();
@@ -144,9 +161,12 @@ fn decide(toc: &Toc<'_>, rules: &Rules) -> HashMap<u32, Reason> {
         } else if entry.description == b"SEQUENCE" {
             sequences.insert(entry.dump_id, &entry.depends_on);
         }
-        if let Some(reason) = decide_alone(entry, rules) {
+        let alone = decide_alone(entry, rules)
+            .or_else(|| holds_extensions_only(entry, toc, rules).then_some(Reason::Extension));
+        if let Some(reason) = alone {
             reasons.insert(entry.dump_id, reason);
-            if matches!(reason, Reason::Database | Reason::Excluded) {
+            let schema = entry.description == b"SCHEMA" && reason == Reason::Extension;
+            if matches!(reason, Reason::Database | Reason::Excluded) || schema {
                 gone.insert(entry.dump_id);
             }
         }
@@ -206,6 +226,24 @@ fn decide_alone(entry: &Entry<'_>, rules: &Rules) -> Option<Reason> {
     }
 }
 
+/// Whether an entry is a schema that is of no use without the extensions that are left out.
+fn holds_extensions_only(entry: &Entry<'_>, toc: &Toc<'_>, rules: &Rules) -> bool {
+    if !rules.skip_extensions || entry.description != b"SCHEMA" {
+        return false;
+    }
+    // The rest of a schema's entry is `- name owner`; names may hold blanks.
+    let is_it = |name: &&String| {
+        entry.rest.strip_prefix(b"- ").is_some_and(|rest| begins_with_word(rest, name.as_bytes()))
+    };
+    let Some(name) = rules.extension_schemas.iter().find(is_it) else { return false };
+    !toc.entries().any(|other| begins_with_word(other.rest, name.as_bytes()))
+}
+
+/// Whether a text begins with a word and a blank after it.
+fn begins_with_word(text: &[u8], word: &[u8]) -> bool {
+    text.strip_prefix(word).is_some_and(|rest| rest.first() == Some(&b' '))
+}
+
 /// Whether an entry is a part or a property of what it depends on, so that it goes with it. Views,
 /// functions and other objects of their own are not: that they depend on something left out is for
 /// the filter to settle, and an error of `pg_restore` when it did not.
@@ -256,6 +294,27 @@ mod tests {
         assert_eq!(lines[2], ";2; 1259 6 TABLE s t postgres");
         assert_eq!(lines[3], "3; 2606 7 CONSTRAINT s t t_pkey postgres");
         assert_eq!(count, 1);
+    }
+
+    // trap D-22
+    #[test]
+    fn event_triggers_and_their_comments_come_last_of_all() {
+        for text in EVERYTHING {
+            let toc = Toc::parse(text);
+            let last = last_of_all(&toc);
+            let names: Vec<String> = toc
+                .entries()
+                .filter(|entry| last.contains(&entry.dump_id))
+                .map(Entry::display)
+                .collect();
+            let expected = [
+                "COMMENT - EVENT TRIGGER evt_start postgres",
+                "EVENT TRIGGER - evt_start postgres",
+            ];
+            let mut sorted = names.clone();
+            sorted.sort();
+            assert_eq!(sorted, expected);
+        }
     }
 
     const EVERYTHING: [&[u8]; 2] = [

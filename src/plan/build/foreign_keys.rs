@@ -25,7 +25,9 @@ fn plan_foreign_key(
     key: &Constraint,
     without_rows: &HashSet<Oid>,
 ) {
-    let Some(table) = end(input, draft, key.table_oid) else {
+    let Some(table) =
+        end(input, draft, key.table_oid).filter(|_| !of_extension(input, key.table_oid))
+    else {
         // The referencing table is left out, with all that hangs on it: see `excludes`.
         return;
     };
@@ -33,7 +35,13 @@ fn plan_foreign_key(
     let object = || format!("foreign key {} of {}", key.name, table.name);
     let referenced = key.referenced_oid.and_then(|oid| end(input, draft, oid));
     let Some(referenced) = referenced else {
-        draft.skip(object(), "the table it references is left out", Severity::Warning);
+        let extension =
+            key.referenced_oid.and_then(|oid| input.tables.get(&oid)?.extension.as_ref());
+        let reason = match extension {
+            Some(name) => format!("extension {name}, whose table it references, is left out"),
+            None => "the table it references is left out".to_owned(),
+        };
+        draft.skip(object(), reason, Severity::Warning);
         return;
     };
     if key.index_oid.is_some_and(|oid| !input.selection.keeps_index(oid)) {
@@ -67,10 +75,18 @@ fn plan_foreign_key(
     draft.plan.foreign_keys.push(plan);
 }
 
-/// One end of a foreign key; `None` when that table is left out or belongs to an extension.
+/// Whether a table is a member of an extension.
+fn of_extension(input: &Input<'_>, oid: Oid) -> bool {
+    input.tables.get(&oid).is_some_and(|table| table.extension.is_some())
+}
+
+/// One end of a foreign key; `None` when that table, or the extension that it belongs to, is left out.
 fn end(input: &Input<'_>, draft: &Draft, oid: Oid) -> Option<ForeignKeyTable> {
     let table = input.tables.get(&oid)?;
-    let kept = input.selection.keeps_table(oid) && table.extension.is_none();
+    let with_extension = table.extension.as_ref().is_none_or(|extension| {
+        !input.options.skip.extensions && input.selection.keeps_extension(extension)
+    });
+    let kept = input.selection.keeps_table(oid) && with_extension;
     kept.then(|| ForeignKeyTable {
         oid,
         name: table.name.clone(),

@@ -2,6 +2,7 @@
 
 mod excludes;
 mod foreign_keys;
+mod parents;
 mod tables;
 
 use std::collections::{HashMap, HashSet};
@@ -40,6 +41,7 @@ pub fn build(
     refuse_conflicts(&input)?;
     let mut draft = Draft::default();
     tables::plan_tables(&input, &mut draft)?;
+    parents::plan_parent_constraints(&input, &mut draft);
     foreign_keys::plan_foreign_keys(&input, &mut draft);
     plan_sequences(&input, &mut draft);
     plan_parents(&input, &mut draft);

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Range;
 
-use super::{Draft, Input};
+use super::{Draft, Input, parents};
 use crate::base::ident::QualifiedName;
 use crate::base::summary::Severity;
 use crate::catalog::model::{Constraint, ConstraintKind, Generated, Index, Oid, Table, TableKind};
@@ -277,6 +277,9 @@ impl<'a> Hanging<'a> {
                 continue;
             };
             draft.excluded.push((PG_CONSTRAINT, constraint.oid));
+            if parents::comes_with_parent(input, constraint) {
+                continue;
+            }
             if index.valid {
                 let planned = constraint_plan(constraint, index, position, keep_tablespace);
                 draft.plan.constraints.push(planned);
