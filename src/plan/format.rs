@@ -39,9 +39,10 @@ const REG_TYPES: [Oid; 12] = [24, 2202, 2203, 2204, 2205, 2206, 3734, 3769, 4089
 /// Source: src/include/catalog/pg_type.dat and the functions' bodies.
 const REFUSING_TYPES: [Oid; 8] = [194, 3361, 3402, 5017, 4600, 4601, 3642, 1033];
 
-/// `tsquery`: the server sends an empty query in binary form and refuses to receive it ("malformed
-/// tsquery: operand not found", seen on 15.20, 16.14 and 18.4).
-const TSQUERY: Oid = 3615;
+/// Built-in types whose empty value the server sends in binary form and refuses to receive: int2vector,
+/// oidvector, tsquery ("invalid int2vector data", "malformed tsquery: operand not found", seen on 15.20,
+/// 16.14 and 18.4).
+const REFUSING_EMPTY_TYPES: [Oid; 3] = [22, 30, 3615];
 
 /// Why a type is not portable, with the type it was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -213,7 +214,8 @@ impl<'a> FormatChooser<'a> {
         if found.built_in && REG_TYPES.contains(&found.oid) {
             return fail(Why::ObjectReference);
         }
-        let refusing = REFUSING_TYPES.contains(&found.oid) || found.oid == TSQUERY;
+        let refusing =
+            REFUSING_TYPES.contains(&found.oid) || REFUSING_EMPTY_TYPES.contains(&found.oid);
         if !found.binary_io || (found.built_in && refusing) {
             return fail(Why::NoBinaryForm);
         }

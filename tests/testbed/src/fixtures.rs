@@ -34,6 +34,15 @@ pub fn types(cluster: &Cluster, database: &str) -> Result<()> {
     cluster.psql_file(database, &dir().join("types.sql"))
 }
 
+/// Makes the schema `matrix`: two tables per built-in type, taken from `pg_type`, each with every value
+/// in every form.
+///
+/// # Errors
+/// psql's message; also when a type of the server has no values in the fixture.
+pub fn type_matrix(cluster: &Cluster, database: &str) -> Result<()> {
+    cluster.psql_file(database, &dir().join("type_matrix.sql"))
+}
+
 /// Fills a database with pgbench's four tables: 100 000 rows, 15 MB per unit of scale.
 ///
 /// # Errors
