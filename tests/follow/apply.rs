@@ -591,3 +591,24 @@ async fn empty_transactions_move_the_position_and_zero_times_do_no_harm() {
     assert_eq!(applier.close().await.unwrap(), Lsn(5000 * 64));
     assert_eq!(stream.origin(), Lsn(5000 * 64));
 }
+
+// trap C-33
+#[tokio::test]
+async fn a_type_that_grows_stops_at_its_commit_before_anything_is_rounded() {
+    let mut stream = Stream::new(
+        "grow",
+        "create table t (id int primary key, n numeric(10,2), at timestamptz(0))",
+    );
+    stream.write(
+        "insert into t values (1, 1.25, '2026-01-01'); alter table t alter n type numeric(12,4);
+         insert into t values (2, 1.2345, '2026-01-01')",
+    );
+    let events = stream.events();
+    let error = stream.apply(events.clone()).await.unwrap_err().to_string();
+    assert!(error.contains("the type of n changed on the source"), "{error}");
+    assert!(error.contains("n numeric(10,2)"), "{error}");
+    assert_eq!(stream.value("select count(*) from t"), "1");
+    stream.target.psql("alter table t alter n type numeric(12,4)").unwrap();
+    stream.apply(events).await.unwrap();
+    stream.assert_same();
+}

@@ -112,6 +112,17 @@ pub(super) fn missing_columns(relation: &Relation, target: &str, missing: &[Stri
         .hint("Alter the table on the target like the source's was altered, and start again.")
 }
 
+/// An error for columns that became wider on the source than the target's are.
+pub(super) fn narrowed(relation: &Relation, target: &str, columns_narrowed: &[String]) -> Error {
+    let text = format!(
+        "the type of {} changed on the source, which has {}, and {target} would round its values",
+        columns_narrowed.join(", "),
+        columns(relation)
+    );
+    Error::data(Side::Target, text)
+        .hint("Alter the table on the target like the source's was altered, and start again.")
+}
+
 /// The columns of a relation of the stream.
 fn columns(relation: &Relation) -> String {
     let columns: Vec<String> = relation

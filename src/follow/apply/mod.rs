@@ -26,6 +26,7 @@ mod encode;
 mod exact;
 mod from_text;
 mod message;
+mod narrowing;
 pub mod plan;
 mod plans;
 pub mod position;

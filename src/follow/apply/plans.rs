@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use super::message;
+use super::narrowing;
 use super::plan::{PlanOptions, TablePlan};
 use super::scope::Scope;
 use super::target::TargetTable;
@@ -86,6 +87,18 @@ impl Plans {
         let target = Arc::new(target);
         let plan = TablePlan::new(Arc::clone(relation), Arc::clone(&target), options)
             .map_err(|missing| message::missing_columns(relation, &target.describe(), &missing))?;
+        let narrowed = narrowing::narrowed(&plan);
+        if !narrowed.is_empty() {
+            let (definition, before) = (plan.target.describe(), self.latest.get(name));
+            if before.is_some_and(|before| types_differ(&before.relation, relation)) {
+                return Err(message::narrowed(relation, &definition, &narrowed));
+            }
+            tracing::warn!(
+                table = definition,
+                columns = narrowed.join(", "),
+                "these columns hold less on the target than on the source, values lose digits"
+            );
+        }
         warn_about(&plan, self.replica);
         Ok(plan)
     }
@@ -103,6 +116,16 @@ impl Plans {
                 .filter(|(_, ancestors)| ancestors.contains(target))
                 .all(|(leaf, _)| named(leaf))
     }
+}
+
+/// Whether a column of the newer description has another type than the one of that name before.
+fn types_differ(before: &Relation, now: &Relation) -> bool {
+    now.columns.iter().any(|column| {
+        before.columns.iter().any(|old| {
+            old.name == column.name
+                && (old.type_oid, old.type_modifier) != (column.type_oid, column.type_modifier)
+        })
+    })
 }
 
 /// Says once per table what makes its changes slow or what else they set off.
