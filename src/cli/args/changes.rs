@@ -44,8 +44,8 @@ pub struct ChangeArgs {
     /// Size of a file of received changes [default: 64MB]
     #[arg(long, value_name = "SIZE")]
     pub max_replaydb_size: Option<ByteSize>,
-    /// Most disk space for received changes; receiving waits there [default: nine tenths of what is
-    /// free]
+    /// Most disk space for received changes; receiving waits there [default: until a tenth of the
+    /// disk, or 8GB, is left]
     #[arg(long, value_name = "SIZE")]
     pub max_changes_size: Option<ByteSize>,
 }

@@ -7,8 +7,15 @@ use std::time::{Duration, Instant};
 /// than us.
 const FREE_SHARE: u64 = 10;
 
+/// Most that this share keeps back, in bytes: on a large disk a tenth is more than anybody needs to
+/// notice and act.
+const FREE_BYTES_MAX: u64 = 8 << 30;
+
 /// Share below which nothing is written however urgent it is: a hundredth.
 const FREE_SHARE_CRITICAL: u64 = 100;
+
+/// Most that this one keeps back, in bytes.
+const FREE_BYTES_CRITICAL_MAX: u64 = 512 << 20;
 
 /// How often the file system is asked.
 const ASK_INTERVAL: Duration = Duration::from_secs(1);
@@ -44,8 +51,10 @@ impl Limits {
         if self.asked.is_none_or(|asked| asked.elapsed() >= ASK_INTERVAL) {
             self.asked = Some(Instant::now());
             // A file system that does not say is taken as roomy: writing will tell.
-            self.seen = rustix::fs::statvfs(dir)
-                .map_or(Room::Free, |stat| share(stat.f_bavail, stat.f_blocks));
+            self.seen = rustix::fs::statvfs(dir).map_or(Room::Free, |stat| {
+                let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
+                share(bytes(stat.f_bavail), bytes(stat.f_blocks))
+            });
         }
         let own = match self.bytes_max {
             Some(max) if bytes >= max => Room::Full,
@@ -58,11 +67,11 @@ impl Limits {
     }
 }
 
-/// What free and total blocks mean.
+/// What free and total bytes mean.
 fn share(free: u64, total: u64) -> Room {
-    if free < total / FREE_SHARE_CRITICAL {
+    if free < (total / FREE_SHARE_CRITICAL).min(FREE_BYTES_CRITICAL_MAX) {
         Room::Critical
-    } else if free < total / FREE_SHARE {
+    } else if free < (total / FREE_SHARE).min(FREE_BYTES_MAX) {
         Room::Full
     } else {
         Room::Free
@@ -79,6 +88,15 @@ mod tests {
         assert_eq!(share(99, 1000), Room::Full);
         assert_eq!(share(10, 1000), Room::Full);
         assert_eq!(share(9, 1000), Room::Critical);
+    }
+
+    #[test]
+    fn of_a_large_disk_no_more_than_eight_gigabytes_stay_free() {
+        const GB: u64 = 1 << 30;
+        assert_eq!(share(8 * GB, 10_000 * GB), Room::Free);
+        assert_eq!(share(8 * GB - 1, 10_000 * GB), Room::Full);
+        assert_eq!(share(GB / 2, 10_000 * GB), Room::Full);
+        assert_eq!(share(GB / 2 - 1, 10_000 * GB), Room::Critical);
     }
 
     #[test]

@@ -301,10 +301,15 @@ impl Cluster {
     /// # Errors
     /// pgbench's.
     pub fn pgbench(&self, database: &str, arguments: &[&str]) -> Result<Output> {
+        process::run_ok(self.pgbench_command(arguments).arg(database), None)
+    }
+
+    /// pgbench with these arguments, the database still to be added.
+    pub fn pgbench_command(&self, arguments: &[&str]) -> Command {
         let mut command = self.installation.command("pgbench");
         command.args(["-h", &self.socket_dir().to_string_lossy(), "-U", SUPERUSER]);
-        command.args(["-p", &self.port().to_string()]).args(arguments).arg(database);
-        process::run_ok(&mut command, None)
+        command.args(["-p", &self.port().to_string()]).args(arguments);
+        command
     }
 
     /// Runs this cluster's own pg_dump on a database and returns its output.

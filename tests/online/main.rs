@@ -1,0 +1,7 @@
+//! `clone --follow` and `follow` as a whole program between real servers, while the source is written to.
+
+#![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
+
+mod end;
+mod kills;
+mod support;
