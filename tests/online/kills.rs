@@ -39,7 +39,7 @@ fn random_below(limit: u64) -> u64 {
     std::collections::hash_map::RandomState::new().build_hasher().finish() % limit
 }
 
-// trap X-1 X-2 X-3 S-2
+// trap X-1 X-2 X-3
 #[test]
 fn kills_and_crashes_at_random_moments_lose_and_double_nothing() {
     let pair = Pair::with(DATABASE);
