@@ -42,7 +42,7 @@ async fn a_connection_lost_at_any_byte_loses_and_repeats_nothing() {
     for round in 0_u64.. {
         // Each connection ends a little later than the last one's.
         let bytes = (round < 60).then_some(2_000 + round * 700);
-        let direction = [Direction::ToServer, Direction::ToClient][round as usize % 2];
+        let direction = if round % 2 == 0 { Direction::ToServer } else { Direction::ToClient };
         proxy.cut_each_after(direction, bytes);
         match in_small_batches(&stream, &events).await {
             Ok(_) => break,

@@ -16,7 +16,7 @@ impl Random {
 
     /// One of these.
     fn one_of<'a>(&mut self, choices: &[&'a str]) -> &'a str {
-        choices[self.below(choices.len() as u64) as usize]
+        choices[usize::try_from(self.below(choices.len() as u64)).unwrap()]
     }
 }
 
@@ -59,7 +59,7 @@ fn statement(random: &mut Random) -> String {
         11 => format!("delete from i where a {span}"),
         12 => format!("insert into f values ({k}, {m}, 'v{n}', '{{}}', {big})"),
         13 => format!("update f set v = 'w{n}' where id {span}"),
-        14 => format!("update f set id2 = 40 - id2"),
+        14 => "update f set id2 = 40 - id2".to_owned(),
         15 => format!("update f set id = {m}, j = '[{n}]' where id = {k}"),
         16 => format!("delete from f where id {span}"),
         17 => format!(
@@ -87,7 +87,7 @@ fn statement(random: &mut Random) -> String {
         24 => {
             format!("insert into g (a) values ({n}); update g set a = {m} where id % 7 = {}", k % 7)
         }
-        25 => format!("update g set id = default where id = (select min(id) from g)"),
+        25 => "update g set id = default where id = (select min(id) from g)".to_owned(),
         26 => format!("insert into part values ({k}, 'v{n}')"),
         27 => format!("update part set id = {m}, v = 'w{n}' where id = {k}"),
         28 => format!("delete from part where id {span}"),
@@ -135,7 +135,7 @@ async fn run(seed: u64, binary: bool) {
         let events = stream.events();
         let mut applier = stream.open().await;
         let mut again = Vec::new();
-        bounded(async {
+        bounded(Box::pin(async {
             for event in events {
                 again.push(event.clone());
                 applier.apply(event).await.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
@@ -152,7 +152,7 @@ async fn run(seed: u64, binary: bool) {
                 }
             }
             applier.close().await.unwrap();
-        })
+        }))
         .await;
         stream.assert_same();
     }

@@ -146,6 +146,6 @@ fn text(body: &mut Bytes) -> String {
 }
 
 fn unhex(text: &str) -> Bytes {
-    let digit = |byte: u8| char::from(byte).to_digit(16).unwrap() as u8;
+    let digit = |byte: u8| u8::try_from(char::from(byte).to_digit(16).unwrap()).unwrap();
     text.as_bytes().chunks(2).map(|pair| digit(pair[0]) << 4 | digit(pair[1])).collect()
 }

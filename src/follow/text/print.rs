@@ -75,7 +75,7 @@ impl<W: Write> SqlPrinter<W> {
     /// # Errors
     /// `File` when the output cannot be written.
     pub fn flush(&mut self) -> Result<()> {
-        self.out.flush().map_err(|error| output_error(error))
+        self.out.flush().map_err(output_error)
     }
 
     fn begin(&mut self, begin: &Begin) -> Result<()> {
@@ -148,7 +148,7 @@ impl<W: Write> SqlPrinter<W> {
     }
 
     fn write(&mut self, bytes: &[u8]) -> Result<()> {
-        self.out.write_all(bytes).map_err(|error| output_error(error))
+        self.out.write_all(bytes).map_err(output_error)
     }
 }
 
