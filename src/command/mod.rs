@@ -12,3 +12,4 @@ mod preflight;
 pub mod roles;
 pub mod snapshot;
 mod source;
+pub mod stream;

@@ -4,13 +4,17 @@
 //!  lock the work directory ─ begin, export ─ write file `snapshot` ─ announce ─ hold … stop ─ remove the file
 //! ```
 //!
-//! Commands that start in the same work directory meanwhile find the file and import the snapshot.
+//! Commands that start in the same work directory meanwhile find the file and import the snapshot. With
+//! a slot it is the slot's own snapshot: what is copied under it and what the slot streams meet without a
+//! gap.
 
 use crate::base::error::{Error, Result};
 use crate::base::stop::StopSignal;
 use crate::catalog::fetch;
-use crate::config::SnapshotConfig;
+use crate::config::{SlotConfig, SnapshotConfig};
 use crate::connect::client::Session;
+use crate::follow::setup::publication::TableChoice;
+use crate::follow::setup::{self, SetupSettings};
 use crate::local::workdir::{Service, WorkDir, remove_optional, replace_file};
 
 use super::clone::snapshot::{self, KEEPALIVE_INTERVAL};
@@ -27,6 +31,9 @@ pub async fn run(
     announce: impl FnOnce(&str) -> Result<()>,
 ) -> Result<()> {
     let directory = WorkDir::open(&config.directory, Service::Snapshot)?;
+    if let Some(slot) = &config.slot {
+        return with_slot(config, slot, &directory, stop, announce).await;
+    }
     let mut session = source::connect(&config.source).await?;
     let version = fetch::server(&mut session).await?.version;
     let snapshot = snapshot::begin(&mut session, None, true, version).await?;
@@ -45,6 +52,53 @@ pub async fn run(
     let _ = session.execute("commit").await;
     tracing::info!("asked to stop, the snapshot is released");
     Ok(())
+}
+
+/// Creates a replication slot and holds the snapshot that was exported with it. Of a slot that was there
+/// already nothing is announced: its snapshot is gone.
+async fn with_slot(
+    config: &SnapshotConfig,
+    slot: &SlotConfig,
+    directory: &WorkDir,
+    stop: &StopSignal,
+    announce: impl FnOnce(&str) -> Result<()>,
+) -> Result<()> {
+    let settings = SetupSettings {
+        source: config.source.clone(),
+        state_db: directory.state_db(),
+        plugin: slot.plugin,
+        slot_name: slot.name.clone(),
+        publication: slot.publication.clone(),
+        origin: slot.origin.clone(),
+        endpos: None,
+        tables: TableChoice::All,
+    };
+    let ready = tokio::select! {
+        ready = Box::pin(setup::create_slot(&settings)) => ready?,
+        () = stop.graceful.cancelled() => return Err(Error::cancelled()),
+    };
+    for finding in &ready.findings {
+        let hint = finding.hint.as_deref().unwrap_or_default();
+        tracing::warn!(object = finding.object, "{}. {hint}", finding.reason);
+    }
+    let Some(holder) = ready.holder else {
+        tracing::warn!(
+            slot = slot.name,
+            "the slot was made before, its snapshot is gone: waiting without one until asked to stop"
+        );
+        stop.graceful.cancelled().await;
+        return Ok(());
+    };
+    let file = directory.snapshot_file();
+    replace_file(&file, format!("{}\n", holder.snapshot).as_bytes())?;
+    tracing::info!(snapshot = holder.snapshot, "exported a snapshot, holding it until asked to stop");
+    let announced = announce(&holder.snapshot);
+    if announced.is_ok() {
+        stop.graceful.cancelled().await;
+    }
+    remove_optional(&file)?;
+    tracing::info!("asked to stop, the snapshot is released");
+    announced
 }
 
 /// Keeps the session's transaction alive until asked to stop.

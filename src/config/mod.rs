@@ -15,5 +15,5 @@ pub use clone::{
 pub use compare::CompareConfig;
 pub use follow::{FollowConfig, Plugin, PrintConfig};
 pub use list::{List, ListConfig};
-pub use snapshot::SnapshotConfig;
+pub use snapshot::{SlotConfig, SnapshotConfig};
 pub use step::{RolesWork, StepConfig, Work};

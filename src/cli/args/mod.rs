@@ -33,6 +33,7 @@ pub use ping::PingArgs;
 pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
 pub use snapshot::SnapshotArgs;
 pub use stream::{ApplyArgs, StreamArgs, StreamCommand, StreamGroup, StreamRunArgs};
+pub use snapshot::{SlotArgs, SnapshotArgs};
 
 use super::variables;
 

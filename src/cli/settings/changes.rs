@@ -44,11 +44,10 @@ impl Resolver<'_> {
         directory: PathBuf,
         filters: Option<PathBuf>,
     ) -> Result<FollowConfig> {
-        let given = args.plugin.map(Plugin::from);
-        let plugin = self.optional("plugin", given, parse_plugin)?;
+        let plugin = self.plugin(args.plugin.map(Plugin::from))?;
         let numeric_as_string =
             self.flag("wal2json-numeric-as-string", args.wal2json_numeric_as_string)?;
-        if numeric_as_string && plugin != Some(Plugin::Wal2json) {
+        if numeric_as_string && plugin != Plugin::Wal2json {
             return Err(contradiction(
                 "--wal2json-numeric-as-string",
                 "an output plugin other than wal2json (give --plugin wal2json)",
@@ -67,7 +66,7 @@ impl Resolver<'_> {
             source: connections.source,
             target: connections.target,
             directory,
-            plugin: plugin.unwrap_or_default(),
+            plugin,
             slot_name,
             publication,
             origin,
@@ -82,8 +81,13 @@ impl Resolver<'_> {
         })
     }
 
+    /// The output plugin.
+    pub(in crate::cli::settings) fn plugin(&mut self, given: Option<Plugin>) -> Result<Plugin> {
+        self.value("plugin", given, parse_plugin, Plugin::default())
+    }
+
     /// A name that a server is to know.
-    fn name(&mut self, option: &'static str, given: Option<String>) -> Result<String> {
+    pub(in crate::cli::settings) fn name(&mut self, option: &'static str, given: Option<String>) -> Result<String> {
         let name = self.value(option, given, text, NAME_DEFAULT.to_owned())?;
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let wrong = match name.len() {

@@ -46,13 +46,15 @@ const SCHEMA: &[Ours] = &[
     Ours::File("filters.ini"),
 ];
 
-/// Files of `cdc/`: segments, their index, and what earlier releases keep there.
+/// Files of `cdc/`: segments, spools, and what earlier releases keep there.
 const CDC: &[Ours] = &[
     Ours::Ending(".db"),
     Ours::Ending(".db-wal"),
     Ours::Ending(".db-shm"),
     Ours::Ending(".history"),
     Ours::Ending(".segment"),
+    Ours::Ending(".spool"),
+    Ours::Ending(".open"),
     Ours::Ending(".json"),
     Ours::Ending(".sql"),
     Ours::File("slot"),

@@ -1,0 +1,35 @@
+//! `stream prune`: removes received changes that are applied.
+
+use std::path::Path;
+
+use proto::lsn::Lsn;
+
+use crate::base::error::Result;
+use crate::base::units::ByteSize;
+use crate::follow::store::{Prune, Pruned, prune};
+use crate::local::state::Sentinel;
+use crate::local::workdir::WorkDir;
+
+/// Removes or, for a dry run, names the files that hold nothing after the applied position.
+///
+/// # Errors
+/// `State` when there is no sentinel; `File` when a file cannot be removed.
+pub fn run(directory: &Path, mode: Prune) -> Result<Pruned> {
+    let sentinel = Sentinel::open_existing(&WorkDir::state_db_in(directory))?;
+    let applied = sentinel.read()?.map_or(Lsn::INVALID, |row| row.replay_lsn);
+    let pruned = prune(&directory.join("cdc"), applied, mode)?;
+    let what = match mode {
+        Prune::Remove => "removed",
+        Prune::DryRun => "would remove",
+    };
+    for (name, bytes) in &pruned.files {
+        tracing::info!(size = %ByteSize(*bytes), "{what} {name}");
+    }
+    tracing::info!(
+        files = pruned.files.len(),
+        size = %ByteSize(pruned.bytes),
+        %applied,
+        "{what} what is applied"
+    );
+    Ok(pruned)
+}

@@ -1,0 +1,77 @@
+//! `stream sentinel`: what people tell running processes, and what those report.
+
+use std::path::Path;
+
+use proto::lsn::Lsn;
+
+use crate::base::error::{Error, Result};
+use crate::command::source;
+use crate::connect::conninfo::ConnInfo;
+use crate::local::state::{Sentinel, SentinelRow};
+use crate::local::workdir::{Service, WorkDir};
+
+/// What is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Setting {
+    /// Where the changes begin.
+    Startpos(Lsn),
+    /// Where to stop; 0/0 is nowhere.
+    Endpos(Lsn),
+    /// Whether apply may work.
+    Apply(bool),
+}
+
+/// Writes the sentinel anew.
+///
+/// # Errors
+/// `State` when it cannot be written.
+pub fn setup(directory: &Path, startpos: Lsn, endpos: Lsn) -> Result<()> {
+    let path = WorkDir::state_db_in(directory);
+    if !path.exists() {
+        WorkDir::open(directory, Service::Main)?;
+    }
+    Sentinel::open(&path)?.setup(startpos, Some(endpos).filter(|lsn| lsn.is_valid()))
+}
+
+/// The sentinel.
+///
+/// # Errors
+/// `State` when there is none.
+pub fn get(directory: &Path) -> Result<SentinelRow> {
+    let path = WorkDir::state_db_in(directory);
+    Sentinel::open_existing(&path)?.read()?.ok_or_else(|| {
+        Error::state(format!("\"{}\" has no sentinel", path.display())).hint(
+            "Run `pgcopydb stream sentinel setup`, or begin with `pgcopydb clone --follow`.",
+        )
+    })
+}
+
+/// Sets something.
+///
+/// # Errors
+/// `State` when there is no sentinel.
+pub fn set(directory: &Path, setting: Setting) -> Result<()> {
+    let sentinel = Sentinel::open_existing(&WorkDir::state_db_in(directory))?;
+    match setting {
+        Setting::Startpos(lsn) => sentinel.set_startpos(lsn),
+        Setting::Endpos(lsn) => {
+            let replayed = sentinel.read()?.map_or(Lsn::INVALID, |row| row.replay_lsn);
+            if lsn.is_valid() && lsn < replayed {
+                tracing::warn!(endpos = %lsn, replay_lsn = %replayed, "the end position is in the past");
+            }
+            sentinel.set_endpos(Some(lsn).filter(|lsn| lsn.is_valid()))
+        }
+        Setting::Apply(apply) => sentinel.set_apply(apply),
+    }
+}
+
+/// Where the source's log ends now, flushed: everything that is committed durably ends at or before it.
+///
+/// # Errors
+/// The source's.
+pub async fn current(info: &ConnInfo) -> Result<Lsn> {
+    let mut session = source::connect(info).await?;
+    let sql = "select case when pg_catalog.pg_is_in_recovery() \
+               then pg_catalog.pg_last_wal_replay_lsn() else pg_catalog.pg_current_wal_flush_lsn() end";
+    session.query(sql, &[]).await?.one()?.parse(0)
+}
