@@ -24,6 +24,7 @@ mod list;
 pub mod logging;
 mod program;
 pub mod reference;
+mod sentinel;
 pub mod settings;
 pub mod signals;
 mod snapshot;
@@ -38,7 +39,10 @@ use std::process::ExitCode;
 
 use clap::FromArgMatches;
 
-use args::{Cli, Command, CommonArgs, CompareCommand, CopyCommand};
+use args::{
+    Cli, Command, CommonArgs, CompareCommand, CopyCommand, SentinelCommand, SentinelGroup,
+    StreamCommand,
+};
 use environment::ProcessEnvironment;
 use exit::Exit;
 use program::Program;
@@ -97,8 +101,22 @@ fn dispatch(
         }
         Some(Command::Stream(group)) => match group.command {
             None => return answer(Reply::Wrong(usage::expected_command(&["stream"], root))),
-            Some(command) => start(&[&group.common, command.common()])
-                .and_then(|program| stream::run(&command, &program)),
+            Some(StreamCommand::Sentinel(SentinelGroup { command: None, .. })) => {
+                let path = ["stream", "sentinel"];
+                return answer(Reply::Wrong(usage::expected_command(&path, root)));
+            }
+            Some(StreamCommand::Sentinel(SentinelGroup {
+                command: Some(SentinelCommand::Set(set)),
+                ..
+            })) if set.command.is_none() => {
+                let path = ["stream", "sentinel", "set"];
+                return answer(Reply::Wrong(usage::expected_command(&path, root)));
+            }
+            Some(command) => {
+                let own: Vec<&CommonArgs> =
+                    std::iter::once(&group.common).chain(command.common()).collect();
+                start(&own).and_then(|program| stream::run(&command, &program))
+            }
         },
         Some(Command::Clone(args) | Command::Fork(args)) => {
             start(&[&args.common]).and_then(|program| clone::run(&args, &program))

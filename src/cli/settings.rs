@@ -32,7 +32,7 @@ pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;
 pub use step::{ResolvedStep, resolve_copy, resolve_dump, resolve_restore};
-pub use stream::{ResolvedStream, resolve_stream};
+pub use stream::{Echo, ResolvedStream, resolve_stream};
 
 /// Workers per kind unless said otherwise.
 const JOBS_DEFAULT: &str = "4";
@@ -174,6 +174,19 @@ pub fn resolve_clone(
         false => None,
     };
     Ok(ResolvedClone { config, follow, shown: resolver.shown })
+}
+
+/// Resolves the work directory alone.
+pub fn resolve_directory(given: Option<&PathBuf>, environment: &ProcessEnvironment) -> PathBuf {
+    Resolver::new(environment).directory(given)
+}
+
+/// Resolves the source alone.
+///
+/// # Errors
+/// Class `Config` when it is missing or malformed.
+pub fn resolve_source(args: &SourceArgs, environment: &ProcessEnvironment) -> Result<ConnInfo> {
+    Resolver::new(environment).source(args)
 }
 
 /// Resolves the two ends alone.

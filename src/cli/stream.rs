@@ -4,17 +4,48 @@ use std::io::{BufRead, BufWriter};
 
 use tokio::sync::mpsc;
 
-use super::args::StreamCommand;
+use super::args::{PruneArgs, StreamCommand};
 use super::exit::Exit;
 use super::follow::show;
 use super::program::{Program, explain_stop};
-use super::settings::{self, ResolvedStream};
+use super::sentinel;
+use super::settings::{self, Echo, ResolvedStream};
 use crate::base::error::{Error, Result};
 use crate::command::follow::{self, CatchUpRange};
+use crate::command::stream;
+use crate::follow::receive::Tap;
+use crate::follow::store::Prune;
+use crate::report;
 
 /// Runs a `stream` command.
 pub(super) fn run(command: &StreamCommand, program: &Program) -> Result<Exit> {
+    match command {
+        StreamCommand::Prune(args) => return run_prune(args, program),
+        StreamCommand::Sentinel(group) => {
+            return match &group.command {
+                Some(command) => sentinel::run(command, program),
+                None => Err(Error::internal("a command group without its command")),
+            };
+        }
+        _ => {}
+    }
     match settings::resolve_stream(command, &program.environment)? {
+        ResolvedStream::Setup(config) => {
+            let position = Program::block_on(stream::setup::run(&config))??;
+            tracing::info!(%position, "the target is ready to apply");
+            Ok(Exit::Success)
+        }
+        ResolvedStream::Cleanup(config, target) => {
+            Program::block_on(stream::cleanup::run(&config, target.as_ref()))??;
+            Ok(Exit::Success)
+        }
+        ResolvedStream::Receive(config, echo) => {
+            let tap = (echo == Echo::Standard).then(print_messages);
+            let work = program
+                .beside_display(async |_, stop| stream::receive::run(&config, tap, &stop).await);
+            Program::block_on(work)??.map_err(explain_stop)?;
+            Ok(Exit::Success)
+        }
         ResolvedStream::Replay(config, resume) => {
             let work =
                 program.beside_display(async |_, stop| follow::run(config, resume, stop).await);
@@ -49,6 +80,28 @@ pub(super) fn run(command: &StreamCommand, program: &Program) -> Result<Exit> {
             Ok(Exit::Success)
         }
     }
+}
+
+/// Runs `stream prune`.
+fn run_prune(args: &PruneArgs, program: &Program) -> Result<Exit> {
+    let directory = settings::resolve_directory(args.directory.dir.as_ref(), &program.environment);
+    let mode = if args.dry_run { Prune::DryRun } else { Prune::Remove };
+    stream::prune::run(&directory, mode)?;
+    Ok(Exit::Success)
+}
+
+/// Prints every message as it arrives, one per line; bytes that are no text are escaped. A reader that
+/// has gone away is no error: receiving goes on.
+fn print_messages() -> Tap {
+    Box::new(|message| {
+        let line = match std::str::from_utf8(message.data) {
+            Ok(text) if !text.contains(char::is_control) => format!("{text}\n"),
+            _ => format!("{}\n", message.data.escape_ascii()),
+        };
+        if let Err(error) = report::print(&line) {
+            tracing::debug!(%error, "a message could not be printed");
+        }
+    })
 }
 
 /// Lines read ahead of their use.

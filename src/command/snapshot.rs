@@ -91,7 +91,10 @@ async fn with_slot(
     };
     let file = directory.snapshot_file();
     replace_file(&file, format!("{}\n", holder.snapshot).as_bytes())?;
-    tracing::info!(snapshot = holder.snapshot, "exported a snapshot, holding it until asked to stop");
+    tracing::info!(
+        snapshot = holder.snapshot,
+        "exported a snapshot, holding it until asked to stop"
+    );
     let announced = announce(&holder.snapshot);
     if announced.is_ok() {
         stop.graceful.cancelled().await;

@@ -16,6 +16,7 @@ mod list;
 mod ping;
 pub mod relevant;
 mod restore;
+mod sentinel;
 mod snapshot;
 mod stream;
 
@@ -31,9 +32,11 @@ pub use generate::{CompletionsArgs, ManArgs};
 pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
 pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
-pub use snapshot::SnapshotArgs;
-pub use stream::{ApplyArgs, StreamArgs, StreamCommand, StreamGroup, StreamRunArgs};
+pub use sentinel::{
+    PruneArgs, ReceiveArgs, SentinelCommand, SentinelGetArgs, SentinelGroup, SentinelSetCommand,
+};
 pub use snapshot::{SlotArgs, SnapshotArgs};
+pub use stream::{ApplyArgs, StreamArgs, StreamCommand, StreamGroup, StreamRunArgs};
 
 use super::variables;
 

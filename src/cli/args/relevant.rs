@@ -20,8 +20,12 @@ const ALWAYS: [&str; 12] = [
 /// Options of a step about where it stands.
 const RUN: [&str; 4] = ["resume", "restart", "not-consistent", "snapshot"];
 
+/// Options of a step that receives changes.
+const RECEIVE: [&str; 5] =
+    ["wal2json-numeric-as-string", "endpos", "max-replaydb-size", "max-changes-size", "resume"];
+
 /// Commands with a shared set of options, and what each uses of it.
-const USED: [(&str, &[&[&str]]); 27] = [
+const USED: [(&str, &[&[&str]]); 31] = [
     ("copy roles", &[&["no-role-passwords"]]),
     ("copy extensions", &[&RUN, &["requirements", "filters", "table-jobs", "fail-fast"]]),
     ("copy schema", &[&RUN, &SCHEMA, &["index-jobs", "restore-jobs", "requirements", "fail-fast"]]),
@@ -75,6 +79,10 @@ const USED: [(&str, &[&[&str]]); 27] = [
         ],
     ),
     ("list progress", &[&["summary"]]),
+    ("stream setup", &[&["origin", "endpos"]]),
+    ("stream cleanup", &[&["slot-name", "origin", "publication"]]),
+    ("stream prefetch", &[&RECEIVE]),
+    ("stream receive", &[&RECEIVE, &["to-stdout"]]),
     ("stream transform", &[&["endpos", "replay-no-op-updates"]]),
 ];
 

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{ChangeArgs, CommonArgs, ConnectionArgs};
+use super::{
+    ChangeArgs, CommonArgs, ConnectionArgs, PruneArgs, ReceiveArgs, SentinelCommand, SentinelGroup,
+};
 
 /// `pgcopydb stream`.
 #[derive(Debug, Args)]
@@ -20,6 +22,23 @@ pub struct StreamGroup {
 /// Sub-commands of `pgcopydb stream`.
 #[derive(Debug, Subcommand)]
 pub enum StreamCommand {
+    /// Create sentinel and origin for a slot that `snapshot --follow` made
+    #[command(override_usage = "pgcopydb stream setup --source URI --target URI [options]")]
+    Setup(Box<StreamArgs>),
+    /// Drop slot, publications and origin
+    #[command(override_usage = "pgcopydb stream cleanup --source URI --target URI [options]")]
+    Cleanup(Box<StreamArgs>),
+    /// Receive changes while the copy runs, apply nothing
+    #[command(override_usage = "pgcopydb stream prefetch --source URI [options]")]
+    Prefetch(Box<StreamArgs>),
+    /// Receive changes, apply nothing
+    #[command(override_usage = "pgcopydb stream receive --source URI [options]")]
+    Receive(Box<ReceiveArgs>),
+    /// Remove received changes that are applied
+    #[command(override_usage = "pgcopydb stream prune [options]")]
+    Prune(PruneArgs),
+    /// Read and change the positions that running processes go by
+    Sentinel(SentinelGroup),
     /// Apply the changes that another process receives, once it may
     #[command(override_usage = "pgcopydb stream catchup --source URI --target URI [options]")]
     Catchup(Box<StreamArgs>),
@@ -36,10 +55,20 @@ pub enum StreamCommand {
 
 impl StreamCommand {
     /// The options that every command has.
-    pub fn common(&self) -> &CommonArgs {
+    pub fn common(&self) -> Vec<&CommonArgs> {
         match self {
-            Self::Catchup(args) | Self::Replay(args) | Self::Transform(args) => &args.common,
-            Self::Apply(args) => &args.stream.common,
+            Self::Setup(args)
+            | Self::Cleanup(args)
+            | Self::Prefetch(args)
+            | Self::Catchup(args)
+            | Self::Replay(args)
+            | Self::Transform(args) => vec![&args.common],
+            Self::Receive(args) => vec![&args.stream.common],
+            Self::Apply(args) => vec![&args.stream.common],
+            Self::Prune(args) => vec![&args.common],
+            Self::Sentinel(group) => std::iter::once(&group.common)
+                .chain(group.command.iter().flat_map(SentinelCommand::common))
+                .collect(),
         }
     }
 }

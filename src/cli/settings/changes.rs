@@ -87,7 +87,11 @@ impl Resolver<'_> {
     }
 
     /// A name that a server is to know.
-    pub(in crate::cli::settings) fn name(&mut self, option: &'static str, given: Option<String>) -> Result<String> {
+    pub(in crate::cli::settings) fn name(
+        &mut self,
+        option: &'static str,
+        given: Option<String>,
+    ) -> Result<String> {
         let name = self.value(option, given, text, NAME_DEFAULT.to_owned())?;
         let valid = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
         let wrong = match name.len() {

@@ -4,13 +4,20 @@ use std::path::PathBuf;
 
 use super::{Connections, Resolver};
 use crate::base::error::{Error, Result};
-use crate::cli::args::{StreamArgs, StreamCommand};
+use crate::cli::args::{SourceArgs, StreamArgs, StreamCommand};
 use crate::cli::environment::ProcessEnvironment;
 use crate::config::{FollowConfig, PrintConfig, Resume};
+use crate::connect::conninfo::ConnInfo;
 
 /// What a `stream` command is to do.
 #[derive(Debug)]
 pub enum ResolvedStream {
+    /// Make sentinel and position.
+    Setup(FollowConfig),
+    /// Remove everything; on the target, too, when it is given.
+    Cleanup(FollowConfig, Option<ConnInfo>),
+    /// Receive.
+    Receive(FollowConfig, Echo),
     /// Receive and apply.
     Replay(FollowConfig, Resume),
     /// Apply what another process receives.
@@ -21,6 +28,15 @@ pub enum ResolvedStream {
     ApplyText(FollowConfig),
     /// Print what was received.
     Print(PrintConfig),
+}
+
+/// Whether received messages are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Echo {
+    /// No.
+    Quiet,
+    /// On standard output.
+    Standard,
 }
 
 /// Stands for standard output in place of a target.
@@ -36,6 +52,24 @@ pub fn resolve_stream(
 ) -> Result<ResolvedStream> {
     let mut resolver = Resolver::new(environment);
     Ok(match command {
+        StreamCommand::Setup(args) => {
+            let connections = resolver.connections(&args.connections)?;
+            ResolvedStream::Setup(resolver.stream(args, connections)?)
+        }
+        StreamCommand::Cleanup(args) => {
+            let target = resolver.connection("target", args.connections.target.as_ref())?;
+            ResolvedStream::Cleanup(resolver.one_sided(args)?, target)
+        }
+        StreamCommand::Prefetch(args) => {
+            ResolvedStream::Receive(resolver.one_sided(args)?, Echo::Quiet)
+        }
+        StreamCommand::Receive(args) => {
+            let echo = if args.to_stdout { Echo::Standard } else { Echo::Quiet };
+            ResolvedStream::Receive(resolver.one_sided(&args.stream)?, echo)
+        }
+        StreamCommand::Prune(_) | StreamCommand::Sentinel(_) => {
+            return Err(Error::internal("a command without these settings"));
+        }
         StreamCommand::Replay(args) => {
             let connections = resolver.connections(&args.connections)?;
             let resume = resolver.resume(args.run.resume, false)?;
@@ -74,6 +108,14 @@ pub fn resolve_stream(
 }
 
 impl Resolver<'_> {
+    /// Settings of a command that needs no target; the source stands in its place.
+    fn one_sided(&mut self, args: &StreamArgs) -> Result<FollowConfig> {
+        let given = SourceArgs { source: args.connections.source.clone() };
+        let source = self.source(&given)?;
+        let connections = Connections { source: source.clone(), target: source };
+        self.stream(args, connections)
+    }
+
     /// Settings between two ends. Nothing is created: `stream setup` and `follow` do.
     fn stream(&mut self, args: &StreamArgs, connections: Connections) -> Result<FollowConfig> {
         let directory: PathBuf = self.directory(args.run.dir.as_ref());

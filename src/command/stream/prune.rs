@@ -8,16 +8,16 @@ use crate::base::error::Result;
 use crate::base::units::ByteSize;
 use crate::follow::store::{Prune, Pruned, prune};
 use crate::local::state::Sentinel;
-use crate::local::workdir::WorkDir;
+use crate::local::workdir::{STATE_DB, WorkDir};
 
 /// Removes or, for a dry run, names the files that hold nothing after the applied position.
 ///
 /// # Errors
 /// `State` when there is no sentinel; `File` when a file cannot be removed.
 pub fn run(directory: &Path, mode: Prune) -> Result<Pruned> {
-    let sentinel = Sentinel::open_existing(&WorkDir::state_db_in(directory))?;
+    let sentinel = Sentinel::open_existing(&directory.join(STATE_DB))?;
     let applied = sentinel.read()?.map_or(Lsn::INVALID, |row| row.replay_lsn);
-    let pruned = prune(&directory.join("cdc"), applied, mode)?;
+    let pruned = prune(&WorkDir::cdc_in(directory), applied, mode)?;
     let what = match mode {
         Prune::Remove => "removed",
         Prune::DryRun => "would remove",

@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::command::source;
 use crate::connect::conninfo::ConnInfo;
 use crate::local::state::{Sentinel, SentinelRow};
-use crate::local::workdir::{Service, WorkDir};
+use crate::local::workdir::{STATE_DB, Service, WorkDir};
 
 /// What is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +26,7 @@ pub enum Setting {
 /// # Errors
 /// `State` when it cannot be written.
 pub fn setup(directory: &Path, startpos: Lsn, endpos: Lsn) -> Result<()> {
-    let path = WorkDir::state_db_in(directory);
+    let path = directory.join(STATE_DB);
     if !path.exists() {
         WorkDir::open(directory, Service::Main)?;
     }
@@ -38,11 +38,10 @@ pub fn setup(directory: &Path, startpos: Lsn, endpos: Lsn) -> Result<()> {
 /// # Errors
 /// `State` when there is none.
 pub fn get(directory: &Path) -> Result<SentinelRow> {
-    let path = WorkDir::state_db_in(directory);
+    let path = directory.join(STATE_DB);
     Sentinel::open_existing(&path)?.read()?.ok_or_else(|| {
-        Error::state(format!("\"{}\" has no sentinel", path.display())).hint(
-            "Run `pgcopydb stream sentinel setup`, or begin with `pgcopydb clone --follow`.",
-        )
+        Error::state(format!("\"{}\" has no sentinel", path.display()))
+            .hint("Run `pgcopydb stream sentinel setup`, or begin with `pgcopydb clone --follow`.")
     })
 }
 
@@ -51,7 +50,7 @@ pub fn get(directory: &Path) -> Result<SentinelRow> {
 /// # Errors
 /// `State` when there is no sentinel.
 pub fn set(directory: &Path, setting: Setting) -> Result<()> {
-    let sentinel = Sentinel::open_existing(&WorkDir::state_db_in(directory))?;
+    let sentinel = Sentinel::open_existing(&directory.join(STATE_DB))?;
     match setting {
         Setting::Startpos(lsn) => sentinel.set_startpos(lsn),
         Setting::Endpos(lsn) => {
