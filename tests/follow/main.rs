@@ -8,6 +8,7 @@ mod apply_random;
 mod capture;
 mod commands;
 mod receive;
+mod setup;
 mod source;
 mod stream;
 mod text;

@@ -13,7 +13,7 @@ use pgcopydb::cli::exit::Exit;
 use pgcopydb::cli::{args, reference, variables};
 
 /// Long options of other programs that messages and pages name.
-const FOREIGN_OPTIONS: [&str; 27] = [
+const FOREIGN_OPTIONS: [&str; 22] = [
     // cargo
     "release",
     // pg_config
@@ -39,12 +39,6 @@ const FOREIGN_OPTIONS: [&str; 27] = [
     "single-transaction",
     "transaction-size",
     "use-list",
-    // ours, soon: the stream commands are on their way
-    "follow",
-    "origin",
-    "plugin",
-    "publication",
-    "slot-name",
 ];
 
 #[test]

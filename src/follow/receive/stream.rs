@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::lsn::Lsn;
 use proto::replication::{ReplicationMessage, ReplyWish, StartReplication};
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -198,7 +199,7 @@ impl Receiver {
     /// What is due now and then.
     async fn tick(&mut self, running: &mut Running, row: SentinelRow) -> Result<()> {
         self.intake.store_idle_position(&mut self.store)?;
-        self.store.prune(row.replay_lsn).await?;
+        self.store.prune(applied(row)).await?;
         let durable = self.store.positions().borrow().durable;
         self.settings.sentinel.report_received(self.intake.received(), durable);
         let silent = running.heard.elapsed();
@@ -221,12 +222,12 @@ impl Receiver {
     ) -> Result<()> {
         let mut positions = self.store.positions();
         let mut warned: Option<Instant> = None;
-        while !self.store.has_room(rows.borrow().replay_lsn) && !stop.is_stopping() {
+        while !self.store.has_room(applied(*rows.borrow())) && !stop.is_stopping() {
             if warned.is_none_or(|at| at.elapsed() >= ROOM_WARNING_INTERVAL) {
                 warned = Some(Instant::now());
                 self.warn_full();
             }
-            let applied = rows.borrow().replay_lsn;
+            let applied = applied(*rows.borrow());
             self.store.prune(applied).await?;
             tokio::select! {
                 () = stop.graceful.cancelled() => {}
@@ -288,6 +289,11 @@ impl Receiver {
             tracing::debug!("the server did not end the stream in time");
         }
     }
+}
+
+/// Everything up to here is applied, or was never to be.
+fn applied(row: SentinelRow) -> Lsn {
+    row.replay_lsn.max(row.startpos)
 }
 
 /// An error for a stream that the server ended, as it does when it shuts down.

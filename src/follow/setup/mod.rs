@@ -119,7 +119,7 @@ enum Before {
 pub async fn create_slot(settings: &SetupSettings) -> Result<SlotReady> {
     let mut session = connect(&settings.source).await?;
     let sentinel = Sentinel::open(&settings.state_db)?;
-    let before = find_before(&mut session, &sentinel, settings).await?;
+    let before = find_before(&mut session, sentinel.slot()?, settings).await?;
     let findings = check(&mut session, settings, matches!(before, Before::Nothing)).await?;
     refuse_errors(&findings)?;
     if let Before::Slot(record) = before {
@@ -249,12 +249,11 @@ async fn connect(source: &ConnInfo) -> Result<Session> {
 /// Finds what an earlier run made.
 async fn find_before(
     session: &mut Session,
-    sentinel: &Sentinel,
+    recorded: Option<SlotRecord>,
     settings: &SetupSettings,
 ) -> Result<Before> {
     let name = &settings.slot_name;
     let found = slot::read(session, name).await?;
-    let recorded = sentinel.slot()?;
     if let Some(record) = recorded.as_ref().filter(|record| record.slot != *name) {
         return Err(Error::state(format!(
             "this work directory belongs to slot \"{}\", not to \"{name}\"",

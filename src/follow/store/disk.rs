@@ -53,7 +53,9 @@ impl Limits {
             // A file system that does not say is taken as roomy: writing will tell.
             self.seen = rustix::fs::statvfs(dir).map_or(Room::Free, |stat| {
                 let bytes = |blocks: u64| blocks.saturating_mul(stat.f_frsize);
-                share(bytes(stat.f_bavail), bytes(stat.f_blocks))
+                // As `df` counts: what is reserved for the administrator is not there at all.
+                let used = stat.f_blocks.saturating_sub(stat.f_bfree);
+                share(bytes(stat.f_bavail), bytes(used.saturating_add(stat.f_bavail)))
             });
         }
         let own = match self.bytes_max {
