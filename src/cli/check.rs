@@ -11,9 +11,9 @@ use crate::report;
 
 /// Runs `check` with the options of a `clone`. Exit code 12 when something blocks.
 pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
-    let ResolvedClone { config, .. } =
+    let ResolvedClone { config, follow, .. } =
         settings::resolve_clone(args, program.json, &program.environment)?;
-    let examination = Program::block_on(command::check::run(&config))??;
+    let examination = Program::block_on(command::check::run(&config, follow.is_some()))??;
     let text = match config.plan_format {
         PlanFormat::Text => report::check::text(&examination),
         PlanFormat::Json => report::check::json(&examination)?,

@@ -11,18 +11,18 @@ use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 
-/// Examines both ends with the settings of a `clone`.
+/// Examines both ends with the settings of a `clone`; `follow` when changes are to be followed.
 ///
 /// An end that cannot be reached is a finding, like everything else.
 ///
 /// # Errors
 /// Those of the filter file, and a session that is lost on the way.
-pub async fn run(config: &CloneConfig) -> Result<Examination> {
+pub async fn run(config: &CloneConfig, follow: bool) -> Result<Examination> {
     let filters = Filters::read(config.filters.as_deref(), config.skip.extensions)?;
     let (from, to) = tokio::join!(source::connect(&config.source), connect_target(config));
     match (from, to) {
         (Ok(mut source), Ok(mut target)) => {
-            examine(config, &filters, &mut source, &mut target).await
+            examine((config, follow), &filters, &mut source, &mut target).await
         }
         (from, to) => {
             let errors = [from.err(), to.err()].into_iter().flatten();
@@ -44,7 +44,7 @@ fn unreachable(error: &Error) -> Concern {
 
 /// Examines two ends that answer.
 async fn examine(
-    config: &CloneConfig,
+    (config, follow): (&CloneConfig, bool),
     filters: &Filters,
     source: &mut Session,
     target: &mut Session,
@@ -58,7 +58,8 @@ async fn examine(
         Err(error) => return refused(&error),
     };
     let (from, to) = (examined(&server), examined(&facts.server));
-    let gathered = preflight::gather(config, source, target).await?;
+    let mut gathered = preflight::gather(config, source, target).await?;
+    gathered.follow = follow;
     let attver = schema::has_attver(source).await?;
     let mut more = Vec::new();
     let mut concerns = match pass::read(config, filters, source).await {

@@ -29,6 +29,8 @@ const ROOM_BYTES_WARN: u64 = 1 << 30;
 
 /// What was gathered of both ends before the source's transaction begins.
 pub(super) struct Gathered {
+    /// Changes are followed afterwards, so what keeps them from it matters.
+    pub(super) follow: bool,
     source: SourceCondition,
     concerns: Vec<Concern>,
 }
@@ -47,7 +49,7 @@ pub(super) async fn gather(
     concerns.extend(pooler(source).await?);
     concerns.extend(pooler(target).await?);
     concerns.extend(room(&config.directory, &config.client_tools.environment).await);
-    Ok(Gathered { source: condition::source(source).await?, concerns })
+    Ok(Gathered { follow: false, source: condition::source(source).await?, concerns })
 }
 
 /// Puts everything together, worst first. The source may be in its transaction.
@@ -65,27 +67,32 @@ pub(super) async fn examine(
     condition::dependents(&missing, &mut gathered.source, source).await?;
     let of_target = condition::target(&gathered.source, catalog, target).await?;
     let mut concerns = gathered.concerns;
-    concerns.extend(rules(config, &gathered.source, (catalog, selection), facts, &of_target));
+    let wishes = wishes(config, gathered.follow);
+    concerns.extend(rules(wishes, &gathered.source, (catalog, selection), facts, &of_target));
     preflight::sort(&mut concerns);
     Ok(concerns)
 }
 
-/// The pure rules.
-fn rules(
-    config: &CloneConfig,
-    source_condition: &SourceCondition,
-    (catalog, selection): (&SourceCatalog, &Selection),
-    target: &TargetFacts,
-    target_condition: &TargetCondition,
-) -> Vec<Concern> {
-    let wishes = Wishes {
+/// What is wanted.
+fn wishes(config: &CloneConfig, follow: bool) -> Wishes {
+    Wishes {
         schema: config.schema,
         skip: config.skip,
         jobs: config.jobs,
         roles: config.roles,
         no_role_passwords: config.no_role_passwords,
-        follow: false,
-    };
+        follow,
+    }
+}
+
+/// The pure rules.
+fn rules(
+    wishes: Wishes,
+    source_condition: &SourceCondition,
+    (catalog, selection): (&SourceCatalog, &Selection),
+    target: &TargetFacts,
+    target_condition: &TargetCondition,
+) -> Vec<Concern> {
     findings(&Facts { catalog, selection, target, source_condition, target_condition, wishes })
 }
 

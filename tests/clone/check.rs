@@ -349,6 +349,10 @@ fn what_changes_cannot_be_followed_is_found() {
     ] {
         checked.expect("info", topic, object, words);
     }
+    let checked = Checked::run(&pair, &cluster.uri("postgres"), &pair.target.uri(), &["--follow"]);
+    checked.expect("error", "replication", "wal_level", "wal_level = logical");
+    checked.expect("error", "transaction", "check me", "COMMIT PREPARED");
+    checked.expect("warning", "table", "tables without replica identity", "REPLICA IDENTITY FULL");
 }
 
 // trap P-13
