@@ -1,4 +1,5 @@
-//! `cargo demo`: two databases move between two servers before the eyes of a newcomer.
+//! `cargo demo`: two databases move between two servers before the eyes of a newcomer, one of them
+//! while an application goes on writing to it.
 
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -7,6 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 use testbed::compare::{self, Report};
+use testbed::process::{Running, Signal, wait_until};
 use testbed::{ClusterOptions, Pgcopydb, fixtures, pgcopydb};
 
 use super::{Arguments, Servers, cargo, servers};
@@ -14,14 +16,26 @@ use super::{Arguments, Servers, cargo, servers};
 /// Size of the pgbench database unless asked otherwise: 2 million rows, 300 MB.
 const SCALE: u32 = 20;
 
-/// Databases that the demo moves.
+/// Databases that the demo moves: the first at rest, the second while it is written to.
 const DATABASES: [&str; 2] = ["pagila", "pgbench"];
+
+/// Transactions per second that the application of the demo commits: enough to see, and little enough
+/// for a laptop that runs both servers.
+const LOAD: &str = "500";
+
+/// How long the application goes on after the copy is complete.
+const FOLLOW_TIME: Duration = Duration::from_secs(5);
+
+/// Longest wait for anything of the online part.
+const DEADLINE: Duration = Duration::from_secs(300);
 
 /// How one database fared.
 struct Moved {
     database: &'static str,
     bytes: u64,
     clone_time: Duration,
+    /// How long writes were stopped; `None` for a database at rest.
+    stopped: Option<Duration>,
     report: Report,
 }
 
@@ -48,15 +62,20 @@ pub(crate) fn run(words: Vec<String>) -> Result<()> {
     let work = tempfile::tempdir().context("create a work directory")?;
     let mut moved = Vec::new();
     for database in DATABASES {
-        let clone_time = steps.step(&format!("clone {database}"), |_| {
-            clone(&binary, &servers, database, &work.path().join(database))
-        })?;
+        let dir = work.path().join(database);
+        let (clone_time, stopped) = if database == "pgbench" {
+            let title = format!("clone {database} while an application writes to it, and follow");
+            steps.step(&title, |_| online(&binary, &servers, database, &dir))?
+        } else {
+            let title = format!("clone {database}");
+            (steps.step(&title, |_| clone(&binary, &servers, database, &dir))?, None)
+        };
         let bytes = size(&servers, database)?;
         let report = steps
             .step(&format!("compare {database}, object by object, row by row"), |_| {
                 compare::compare(&servers.source.uri(database), &servers.target.uri(database))
             })?;
-        moved.push(Moved { database, bytes, clone_time, report });
+        moved.push(Moved { database, bytes, clone_time, stopped, report });
     }
     print_table(&moved);
     if keep {
@@ -131,6 +150,69 @@ fn clone(binary: &Path, servers: &Servers, database: &str, dir: &Path) -> Result
     Ok(output.elapsed)
 }
 
+/// Moves a database online: returns how long all of it took, and how long writes were stopped.
+fn online(
+    binary: &Path,
+    servers: &Servers,
+    database: &str,
+    dir: &Path,
+) -> Result<(Duration, Option<Duration>)> {
+    let begun = Instant::now();
+    let (source, target) = (servers.source.uri(database), servers.target.uri(database));
+    let count = "select count(*) from pgbench_history";
+    println!("   an application commits {LOAD} transactions a second on the source from now on");
+    let load = ["-n", "-c", "4", "-R", LOAD, "-T", "3600"];
+    let writers = Running::spawn(servers.source.pgbench_command(&load).arg(database), None)?;
+    wait_until("a transaction of pgbench", DEADLINE, || {
+        Ok(servers.source.psql(database, count)? != "0")
+    })?;
+    println!("   $ pgcopydb clone --follow --source {source} \\");
+    println!("                    --target {target} --dir {}", dir.display());
+    let follow = Pgcopydb::at(binary)
+        .args(["clone", "--follow"])
+        .ends(&source, &target)
+        .arg("--dir")
+        .arg(dir)
+        .deadline(DEADLINE)
+        .spawn()?;
+    let sentinel = |words: &[&str]| {
+        let command = Pgcopydb::at(binary).args(["stream", "sentinel"]).args(words);
+        command.arg("--dir").arg(dir).run()
+    };
+    wait_until("the end of the copy", DEADLINE, || {
+        let applies = sentinel(&["get", "--apply"])?;
+        Ok(applies.status.success() && applies.stdout.trim() == "enabled")
+    })?;
+    println!(
+        "   copied after {:.1} s; the application still writes, changes follow for {} s",
+        begun.elapsed().as_secs_f64(),
+        FOLLOW_TIME.as_secs()
+    );
+    std::thread::sleep(FOLLOW_TIME);
+    writers.signal(Signal::Int)?;
+    writers.wait(DEADLINE)?;
+    let stopped = Instant::now();
+    println!("   the application is stopped. $ pgcopydb stream sentinel set endpos --current …");
+    let current = Pgcopydb::at(binary).args(["stream", "sentinel", "set", "endpos", "--current"]);
+    current.arg("--source").arg(&source).arg("--dir").arg(dir).run()?.success()?;
+    follow.wait(DEADLINE)?.success()?;
+    let stopped = stopped.elapsed();
+    let written = servers.source.psql(database, count)?;
+    println!(
+        "   everything up to there is applied, sequences are set: writes were stopped for {:.2} s, and \
+         {written} transactions came in meanwhile",
+        stopped.as_secs_f64()
+    );
+    Pgcopydb::at(binary)
+        .args(["stream", "cleanup"])
+        .ends(&source, &target)
+        .arg("--dir")
+        .arg(dir)
+        .run()?
+        .success()?;
+    Ok((begun.elapsed(), Some(stopped)))
+}
+
 /// Size of a database on the source, in bytes.
 fn size(servers: &Servers, database: &str) -> Result<u64> {
     let text = servers.source.psql(database, "select pg_database_size(current_database())")?;
@@ -192,6 +274,13 @@ fn conclude(moved: &[Moved], source: &str, target: &str, elapsed: Duration) -> R
     println!(
         "  All definitions and all {rows} rows were read back from both servers: no difference."
     );
+    for (one, stopped) in moved.iter().filter_map(|one| Some((one, one.stopped?))) {
+        println!(
+            "  {} was written to all the while; its writes were stopped for {:.2} s.",
+            one.database,
+            stopped.as_secs_f64()
+        );
+    }
     println!("  The whole demo took {:.0} s; nothing is left behind.", elapsed.as_secs_f64());
     Ok(())
 }
