@@ -172,7 +172,10 @@ impl CatchUp {
                 let Some(stored) = reader.try_next().await? else {
                     applier.flush().await?;
                     if !writer_alive {
-                        return Ok(Step::Stopped);
+                        // The writer may have ended at an end position that was set a moment ago.
+                        applier.set_endpos(rows.borrow_and_update().endpos);
+                        let reached = applier.reached();
+                        return Ok(if reached { Step::Reached } else { Step::Stopped });
                     }
                     tokio::select! {
                         alive = reader.wait() => writer_alive = alive,

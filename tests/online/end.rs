@@ -30,7 +30,7 @@ select nextval('tickets');
 end;
 ";
 
-// trap C-1 C-3 C-5 C-12 C-27 C-49
+// trap C-1 C-3 C-5 C-12 C-27 C-49 X-21
 #[test]
 fn what_is_written_during_and_after_the_copy_arrives_once() {
     let pair = Pair::with(DATABASE);
@@ -49,12 +49,20 @@ fn what_is_written_during_and_after_the_copy_arrives_once() {
     let position = pair.source_end();
     let output = pair.program(&["follow", "--endpos", &position]).run().unwrap().success().unwrap();
     assert!(output.stderr.contains("the end position"), "{}", output.stderr);
-    pair.assert_same();
     assert_ne!(pair.target_value("select last_value from tickets"), "1");
+    // Nothing of ours is left anywhere once it is removed.
+    assert_eq!(pair.target_value("select count(*) from pg_publication"), "0");
     // Once more: nothing is left to do, and that is no error.
     let again = pair.program(&["follow", "--endpos", &position]).run().unwrap().success().unwrap();
     assert!(again.stderr.contains("reached before"), "{}", again.stderr);
+    pair.program(&["stream", "cleanup"]).run().unwrap().success().unwrap();
     pair.assert_same();
+    let left = "select (select count(*) from pg_replication_slots) \
+                + (select count(*) from pg_publication)";
+    assert_eq!(pair.source_value(left), "0");
+    let left = "select (select count(*) from pg_replication_origin) \
+                + (select count(*) from pg_namespace where nspname = 'pgcopydb')";
+    assert_eq!(pair.target_value(left), "0");
 }
 
 // trap C-2 C-7

@@ -59,6 +59,7 @@ fn kills_and_crashes_at_random_moments_lose_and_double_nothing() {
     end(application);
     let position = pair.source_end();
     pair.program(&["clone", "--follow", "--endpos", &position]).run().unwrap().success().unwrap();
+    pair.program(&["stream", "cleanup"]).run().unwrap().success().unwrap();
     pair.assert_same();
     let sums = "select (select sum(balance) from account) = (select sum(delta) from entry)";
     assert_eq!(pair.target_value(sums), "t");

@@ -92,12 +92,7 @@ impl Pair {
     /// Demands equal rows, definitions and sequences.
     pub(crate) fn assert_same(&self) {
         let (source, target) = (self.source.uri(DATABASE), self.target.uri(DATABASE));
-        Comparison::new(&source, &target)
-            .exclude_schema("pgcopydb")
-            .dump_argument("--no-publications")
-            .run()
-            .unwrap()
-            .assert_same();
+        Comparison::new(&source, &target).exclude_schema("pgcopydb").run().unwrap().assert_same();
     }
 }
 

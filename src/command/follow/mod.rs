@@ -79,6 +79,7 @@ pub async fn clone(
             return Err(error);
         }
     };
+    prepared.drop_copied_publications(&follow).await?;
     prepared.sentinel.set_apply(true).await?;
     tracing::info!("the copy is complete, applying what was committed since");
     let followed = catch_up(&follow, prepared, receiving, &stop).await?;
