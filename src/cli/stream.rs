@@ -36,7 +36,7 @@ pub(super) fn run(command: &StreamCommand, program: &Program) -> Result<Exit> {
             Ok(Exit::Success)
         }
         ResolvedStream::Cleanup(config, target) => {
-            Program::block_on(stream::cleanup::run(&config, target.as_ref()))??;
+            Program::block_on(stream::cleanup::run(&config, target.as_deref()))??;
             Ok(Exit::Success)
         }
         ResolvedStream::Receive(config, echo) => {

@@ -15,7 +15,7 @@ pub enum ResolvedStream {
     /// Make sentinel and position.
     Setup(FollowConfig),
     /// Remove everything; on the target, too, when it is given.
-    Cleanup(FollowConfig, Option<ConnInfo>),
+    Cleanup(Box<FollowConfig>, Option<Box<ConnInfo>>),
     /// Receive.
     Receive(FollowConfig, Echo),
     /// Receive and apply.
@@ -58,7 +58,7 @@ pub fn resolve_stream(
         }
         StreamCommand::Cleanup(args) => {
             let target = resolver.connection("target", args.connections.target.as_ref())?;
-            ResolvedStream::Cleanup(resolver.one_sided(args)?, target)
+            ResolvedStream::Cleanup(Box::new(resolver.one_sided(args)?), target.map(Box::new))
         }
         StreamCommand::Prefetch(args) => {
             ResolvedStream::Receive(resolver.one_sided(args)?, Echo::Quiet)
