@@ -11,7 +11,7 @@
 //! any change of it; in a chunk the description belongs to the transaction that carries it.
 //!
 //! [`LogicalMessage`] borrows from the payload and is checked as a whole when it is decoded;
-//! [`classify`] looks at the first bytes only, for those who store and sort.
+//! [`classify()`] looks at the first bytes only, for those who store and sort.
 //!
 //! # Adding one more message
 //!

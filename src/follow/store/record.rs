@@ -25,7 +25,7 @@ pub const PAYLOAD_BYTES_MAX: u32 = proto::limits::LARGE_MESSAGE_BYTES_MAX;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum Kind {
-    /// First record of a segment: where the messages come from ([`super::Origin`]), as JSON.
+    /// First record of a segment: where the messages come from ([`super::StreamIdentity`]), as JSON.
     Header = 1,
     /// A transaction begins; the plugin's message.
     Begin = 2,
