@@ -15,7 +15,7 @@ const DATABASE: &str = "
     insert into a select g, repeat(md5(g::text), 10) from generate_series(1, 20000) g;
     create table b (id serial primary key, a int references a, n numeric);
     insert into b (a, n) select g, g * 1.5 from generate_series(1, 20000) g;
-    create index on b (a); create index on b (n);
+    create index on b (a); create index on b (n); create index a_t_idx on a (md5(t));
     create table c (x text unique); insert into c select md5(g::text) from generate_series(1, 5000) g;
     create view v as select a.id, count(*) from a join b on b.a = a.id group by a.id;
     create function f() returns trigger language plpgsql as 'begin return new; end';
@@ -283,11 +283,12 @@ fn an_interrupted_index_build_is_cleaned_and_redone() {
     let running = half_way(&pair, &proxy);
     running.signal(Signal::Kill).unwrap();
     running.wait(DEADLINE).unwrap();
-    // What an interrupted CREATE INDEX CONCURRENTLY of somebody leaves: an invalid index in the way.
+    // What an interrupted CREATE INDEX CONCURRENTLY of somebody leaves: an invalid index in the way,
+    // on the table that has most of its rows still to come, so that no index of ours is there yet.
     pair.target
         .psql(
-            "create index b_a_idx on b (n);
-             update pg_index set indisvalid = false where indexrelid = 'b_a_idx'::regclass",
+            "create index a_t_idx on a (id);
+             update pg_index set indisvalid = false where indexrelid = 'a_t_idx'::regclass",
         )
         .unwrap();
     continue_to_the_end(&pair, &proxy);
