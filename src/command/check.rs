@@ -5,7 +5,7 @@ use crate::base::preflight::{self as found, Concern, Examination, Examined, Topi
 use crate::catalog::fetch;
 use crate::catalog::model::ServerFacts;
 use crate::command::clone::filters::Filters;
-use crate::command::clone::{control, pass, schema};
+use crate::command::clone::{control, read, schema};
 use crate::command::{preflight, source};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
@@ -62,9 +62,9 @@ async fn examine(
     gathered.follow = follow;
     let attver = schema::has_attver(source).await?;
     let mut more = Vec::new();
-    let mut concerns = match pass::read(config, filters, source).await {
+    let mut concerns = match read::read(config, filters, source).await {
         Ok(read) => {
-            if let Err(error) = pass::plan(config, source, &facts, &read).await {
+            if let Err(error) = read::plan(config, source, &facts, &read).await {
                 more.push(preflight::of_error(Topic::Filter, "plan", &error));
             }
             let tools = schema::Tools::find(config, &read.catalog, &facts, attver).await;

@@ -60,7 +60,7 @@ pub struct CatchUp {
     pub scope: Scope,
     /// Directory of the store.
     pub store: PathBuf,
-    /// How far the store is written; `None` from the sender's end on.
+    /// How far the store is written; closed when nothing more will be.
     pub positions: watch::Receiver<Positions>,
     /// Mode and end position, and where the applied position is published.
     pub sentinel: SentinelHandle,

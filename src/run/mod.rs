@@ -19,3 +19,4 @@ pub mod dispatcher;
 pub mod pool;
 pub mod runner;
 pub mod scheduler;
+pub mod sequences;

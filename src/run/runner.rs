@@ -4,7 +4,6 @@
 //! snapshot, for up to a minute without success. Before it is tried again the ledger is asked: the
 //! commit may have happened although its answer was lost.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -12,11 +11,11 @@ use proto::lsn::Lsn;
 
 use super::dispatcher::{JobReport, JobRunner};
 use super::pool::Pool;
+use super::sequences::set_sequences;
 use crate::base::counters::JobCounters;
 use crate::base::error::{Error, Result, Side};
 use crate::base::summary::{BuiltObject, Finding, Severity};
 use crate::catalog::model::{Oid, SourceCatalog};
-use crate::catalog::sequence_values::sequence_values;
 use crate::config::SchemaOptions;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
@@ -26,7 +25,6 @@ use crate::job::index::{
     IndexDetails, TableConstraints,
 };
 use crate::job::large_object::{self, Metadata, Share};
-use crate::job::sequence::{self, SequenceSet, SequenceValue};
 use crate::job::vacuum::{self, VacuumJob, VacuumWork};
 use crate::ledger::{self, ObjectKind, PartRecord};
 use crate::plan::{
@@ -471,24 +469,9 @@ impl PgJobRunner {
             .filter(|sequence| planned.contains(&sequence.oid))
             .cloned()
             .collect();
-        let read = sequence_values(source.session()?, &sequences).await?;
-        let values: HashMap<Oid, SequenceValue> = (read.values.into_iter())
-            .map(|one| {
-                let value = SequenceValue { last_value: one.last_value, is_called: one.is_called };
-                (one.oid, value)
-            })
-            .collect();
-        let gone: std::collections::HashSet<Oid> = read.gone.into_iter().collect();
-        let sets: Vec<SequenceSet> = sequences
-            .iter()
-            .filter(|sequence| !gone.contains(&sequence.oid))
-            .map(|sequence| SequenceSet {
-                name: sequence.name.clone(),
-                value: values.get(&sequence.oid).copied(),
-            })
-            .collect();
         let mark = ledger::object_sql(ObjectKind::Sequences, 0);
-        let report = sequence::set(target.session()?, &sets, Some(&mark)).await?;
+        let (source, target) = (source.session()?, target.session()?);
+        let report = set_sequences(source, target, &sequences, Some(&mark)).await?;
         Ok(JobReport {
             rows: report.set,
             findings: report.findings,

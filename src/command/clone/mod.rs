@@ -13,6 +13,7 @@
 
 mod cache;
 pub(super) mod control;
+mod earlier;
 mod estimates;
 mod extensions;
 pub(super) mod filters;
@@ -20,9 +21,11 @@ mod foreign_keys;
 mod identity;
 pub(super) mod pass;
 mod properties;
+pub(super) mod read;
 pub(super) mod roles;
 pub(super) mod schema;
 pub(super) mod snapshot;
+mod state_rows;
 pub mod step;
 mod summary;
 
@@ -44,7 +47,8 @@ use crate::local::workdir::{Service, WorkDir};
 use cache::Cache;
 use control::Control;
 use filters::Filters;
-use pass::{Pass, PassEnd, plan, read};
+use pass::{Pass, PassEnd};
+use read::{plan, read};
 use snapshot::Provider;
 
 /// How often a run starts over under a new snapshot before it gives up.

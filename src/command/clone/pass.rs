@@ -4,35 +4,30 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::Instant;
 
-use proto::lsn::Lsn;
-
 use super::control::Control;
 use super::filters::Filters;
 use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Provider, Snapshot};
-use super::{estimates, extensions, foreign_keys, identity, roles, schema, step, summary};
+use super::state_rows::{index_rows, table_rows};
+use super::{
+    earlier, estimates, extensions, foreign_keys, identity, read, roles, schema, step, summary,
+};
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
-use crate::base::ident::QualifiedName;
 use crate::base::preflight::{Concern, Topic};
 use crate::base::stop::StopSignal;
 use crate::base::summary::{Finding, RunSummary, Severity, Step, StepTiming};
-use crate::catalog::facts::key_bounds;
-use crate::catalog::fetch::{self, SizeSource};
-use crate::catalog::model::{ConstraintKind, Oid, SourceCatalog, TargetFacts};
+use crate::catalog::fetch::{self};
+use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
 use crate::command::preflight;
 use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
-use crate::filter::Selection;
 use crate::job::schema::roles::Passwords;
-use crate::ledger::{self, ObjectKind, PartRecord, RunRecord, Stage};
-use crate::local::state::{IndexRow, StateHandle, TableRow};
+use crate::ledger::{self, ObjectKind, RunRecord, Stage};
+use crate::local::state::StateHandle;
 use crate::local::workdir::WorkDir;
-use crate::plan::{
-    self, ConstraintIndexPlan, ConstraintPlan, Done, ForeignKeys, IndexPlan, Part, Plan,
-    PlanOptions, Rows, Scope, SplitFacts, TablePlan,
-};
+use crate::plan::{self, ForeignKeys, Part, Plan, Rows, Scope, TablePlan};
 use crate::run::dispatcher::{self, JobReport, Outcome, Surroundings};
 use crate::run::pool::Pool;
 use crate::run::runner::PgJobRunner;
@@ -77,76 +72,6 @@ pub(super) struct Pass<'a> {
     passwords: Passwords,
     /// Statements to run when everything else is done.
     last: String,
-}
-
-/// The source under its open snapshot, and what the filters keep of it.
-pub(in crate::command) struct Read {
-    pub(in crate::command) catalog: Arc<SourceCatalog>,
-    pub(in crate::command) selection: Selection,
-}
-
-/// Where the sizes of tables come from.
-pub(super) fn sizes(config: &CloneConfig) -> SizeSource {
-    if config.split.estimate_sizes { SizeSource::Estimate } else { SizeSource::Files }
-}
-
-/// Reads the source under its open snapshot and applies the filters.
-///
-/// # Errors
-/// Those of the queries and the filters.
-pub(in crate::command) async fn read(
-    config: &CloneConfig,
-    filters: &Filters,
-    source: &mut Session,
-) -> Result<Read> {
-    let catalog = fetch::source(source, sizes(config)).await?;
-    let selection = filters.select(&catalog, source).await?;
-    Ok(Read { catalog: Arc::new(catalog), selection })
-}
-
-/// Makes the plan; where tables are split by key, their rows are looked at.
-///
-/// # Errors
-/// Those of the plan, and a session that is lost.
-pub(in crate::command) async fn plan(
-    config: &CloneConfig,
-    source: &mut Session,
-    facts: &TargetFacts,
-    read: &Read,
-) -> Result<Plan> {
-    let (catalog, selection) = (&*read.catalog, &read.selection);
-    let options = PlanOptions::from(config);
-    let splits = split_facts(catalog, selection, &options, source).await?;
-    Ok(plan::build(catalog, selection, facts, &splits, &options)?)
-}
-
-/// Asks the source where to cut the tables that are split by key. One whose rows the server refuses
-/// to look at, dropped since the snapshot for example, stays whole.
-///
-/// # Errors
-/// A session that is lost.
-pub(in crate::command) async fn split_facts(
-    catalog: &SourceCatalog,
-    selection: &Selection,
-    options: &PlanOptions,
-    source: &mut Session,
-) -> Result<SplitFacts> {
-    let mut splits = SplitFacts::default();
-    for split in plan::tables_needing_key_cuts(catalog, selection, options) {
-        let found = catalog.tables.iter().find(|table| table.oid == split.oid);
-        let Some(table) = found else { continue };
-        match key_bounds(source, table, split.parts).await {
-            Ok(bounds) => {
-                splits.key_cuts.insert(split.oid, bounds.cuts);
-            }
-            // Dropped since the snapshot, or not to be read: it stays whole, and its copy says so.
-            Err(error) if error.as_server().is_some() && !source.is_broken() => {
-                tracing::warn!(%error, table = %table.name, "the table is not split");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(splits)
 }
 
 impl<'a> Pass<'a> {
@@ -230,7 +155,7 @@ impl<'a> Pass<'a> {
         }
         let tools = tools?;
         extensions::require(target.session().await?, &read.catalog, &facts, config).await?;
-        let plan = plan(config, &mut source, &facts, &read).await?;
+        let plan = read::plan(config, &mut source, &facts, &read).await?;
         let catalog = read.catalog;
         if !config.skip.db_properties {
             self.properties = properties::read(&mut source).await?;
@@ -365,7 +290,7 @@ impl<'a> Pass<'a> {
         let ledger = ledger::read(session).await?;
         let mut scope = self.scope();
         if scope.rows == Rows::None {
-            let mut done = done(&ledger, &[]);
+            let mut done = earlier::done(&ledger, &[]);
             if self.work.is_repeated() {
                 done.sequences = false;
             }
@@ -379,7 +304,7 @@ impl<'a> Pass<'a> {
             let Some(parts) = ledger.parts.get(&table.oid) else { continue };
             let planned = parts.first().map_or(0, |part| part.part_count);
             let complete = parts.len() == planned as usize;
-            let recorded = ledger.splits.get(&table.oid).and_then(|text| ranges(text));
+            let recorded = ledger.splits.get(&table.oid).and_then(|text| earlier::ranges(text));
             let node_same = parts.iter().all(|part| part.file_node == table.file_node);
             match recorded {
                 _ if planned == 1 && complete => table.keep_parts(vec![Part::WHOLE]),
@@ -390,12 +315,12 @@ impl<'a> Pass<'a> {
         }
         // The changes between two snapshots are in the stream, when there is one.
         if !ledger.parts.is_empty() && !same_rows && self.provider.is_none() {
-            self.findings.push(other_snapshot(ledger.parts.len()));
+            self.findings.push(earlier::other_snapshot(ledger.parts.len()));
         }
         ledger::forget_parts(session, &again).await?;
-        let mut done = done(&ledger, &again);
+        let mut done = earlier::done(&ledger, &again);
         let waits = |table: &TablePlan| {
-            scope.covers_rows(table) && table.load.loads() && !is_copied(table, &done)
+            scope.covers_rows(table) && table.load.loads() && !earlier::is_copied(table, &done)
         };
         if plan.tables.iter().any(waits) {
             if self.work != Work::Everything {
@@ -591,7 +516,7 @@ impl<'a> Pass<'a> {
         let whole = self.findings.iter().all(|finding| finding.severity < Severity::Error);
         if whole && self.work == Work::Everything {
             if let Some(provider) = &self.provider {
-                let starts = starts(plan, &ledger, provider.slot_lsn);
+                let starts = earlier::starts(plan, &ledger, provider.slot_lsn);
                 ledger::record_starts(session, &starts).await?;
             }
             ledger::set_stage(session, Stage::Complete).await?;
@@ -652,104 +577,7 @@ fn event_triggers_wait() -> Finding {
     }
 }
 
-/// Where the changes of each table begin that was not copied under the slot's own snapshot.
-fn starts(plan: &Plan, ledger: &ledger::Done, slot_lsn: Lsn) -> Vec<(QualifiedName, Lsn)> {
-    let lsn = |parts: &Vec<PartRecord>| parts.iter().filter_map(|part| part.snapshot_lsn).max();
-    let start = |table: &TablePlan| {
-        let lsn = ledger.parts.get(&table.oid).and_then(lsn).filter(|lsn| *lsn > slot_lsn)?;
-        Some((table.name.clone(), lsn))
-    };
-    plan.tables.iter().filter_map(start).collect()
-}
-
-/// What the work directory's state keeps of the plan's tables.
-fn table_rows(plan: &Plan) -> Vec<TableRow> {
-    let rows = plan.tables.iter().map(|table| TableRow {
-        oid: table.oid,
-        name: table.name.clone(),
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "an estimate; `as` saturates"
-        )]
-        row_estimate: table.row_estimate.map(|rows| rows as u64),
-        bytes: table.bytes,
-        part_count: u32::try_from(table.parts.len()).unwrap_or(u32::MAX),
-    });
-    rows.collect()
-}
-
-/// What the work directory's state keeps of the plan's indexes.
-fn index_rows(plan: &Plan) -> Vec<IndexRow> {
-    let is_key = |constraint: &ConstraintPlan, index: &IndexPlan| {
-        constraint.kind == ConstraintKind::PrimaryKey
-            && matches!(&constraint.index, ConstraintIndexPlan::Built { name, .. }
-                if *name == index.name.name)
-    };
-    let rows = plan.indexes.iter().filter_map(|index| {
-        let table = plan.tables.get(index.table as usize)?;
-        Some(IndexRow {
-            oid: index.oid,
-            name: index.name.clone(),
-            table_oid: table.oid,
-            primary: plan.constraints_of(table).any(|constraint| is_key(constraint, index)),
-            unique: index.definition.starts_with("CREATE UNIQUE"),
-            bytes: index.bytes,
-            definition: index.definition.clone(),
-        })
-    });
-    rows.collect()
-}
-
 /// Whether another pass under a new snapshot can mend it.
 fn is_mendable(error: &Error) -> bool {
     matches!(error.class(), Class::Stale | Class::Transient | Class::Conflict)
-}
-
-/// The recorded bounds of a split table.
-fn ranges(text: &str) -> Option<Vec<Part>> {
-    serde_json::from_str(text).ok()
-}
-
-/// The finding of a run whose tables were not all read under one snapshot.
-fn other_snapshot(tables: usize) -> Finding {
-    Finding {
-        severity: Severity::Warning,
-        object: format!("{tables} tables of an earlier snapshot"),
-        reason: "they were copied before the run was interrupted, and the source may have been \
-                 written to since: they may not agree with tables copied later"
-            .into(),
-        hint: Some("Stop the writers and start over with --restart where that matters.".into()),
-    }
-}
-
-/// Whether all parts of a table are done.
-fn is_copied(table: &TablePlan, done: &Done) -> bool {
-    let count = u32::try_from(table.parts.len()).unwrap_or(u32::MAX);
-    table.parts.iter().all(|part| done.parts.contains(&(table.oid, part.index, count)))
-}
-
-/// What the plan needs to know of what the ledger has.
-fn done(ledger: &ledger::Done, again: &[Oid]) -> Done {
-    let of = |kind: ObjectKind| {
-        ledger
-            .objects
-            .iter()
-            .filter(move |(found, _)| *found == kind)
-            .filter_map(|(_, key)| Oid::try_from(*key).ok())
-            .collect()
-    };
-    let parts = ledger.parts.values().flatten().filter(|part| !again.contains(&part.relation));
-    Done {
-        parts: parts.map(|part| (part.relation, part.part_index, part.part_count)).collect(),
-        indexes: of(ObjectKind::Index),
-        constraints: of(ObjectKind::Constraint),
-        vacuumed: of(ObjectKind::Vacuum),
-        foreign_keys: of(ObjectKind::ForeignKey),
-        validated: of(ObjectKind::Validated),
-        table_statements: of(ObjectKind::TableStatements),
-        sequences: ledger.has(ObjectKind::Sequences, 0),
-        parents: ledger.has(ObjectKind::Parents, 0),
-        ..Done::default()
-    }
 }

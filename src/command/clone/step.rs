@@ -20,7 +20,7 @@ use super::control::Control;
 use super::filters::Filters;
 use super::pass::{Pass, PassEnd};
 use super::snapshot::{self, Holder, Snapshot};
-use super::{estimates, extensions, identity, pass, schema};
+use super::{estimates, extensions, identity, read, schema};
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::event::EventSender;
 use crate::base::ident::QualifiedName;
@@ -126,7 +126,7 @@ async fn dump(step: &StepConfig, events: &EventSender, stop: &StopSignal) -> Res
         snapshot::begin(&mut session, config.snapshot.as_deref(), consistent, server.version)
             .await?;
     let attver = schema::has_attver(&mut session).await?;
-    let catalog = fetch::source(&mut session, pass::sizes(config)).await?;
+    let catalog = fetch::source(&mut session, read::sizes(config)).await?;
     let selection = filters.select(&catalog, &mut session).await?;
     let holder = Holder::start(session);
     // A tool of the source's own major makes archives that every newer one reads.
@@ -291,9 +291,9 @@ impl Pass<'_> {
         let named = config.snapshot.as_deref();
         let snapshot = snapshot::begin(&mut source, named, !config.not_consistent, version).await?;
         let attver = schema::has_attver(&mut source).await?;
-        let read = pass::read(config, &self.filters, &mut source).await?;
+        let read = read(config, &self.filters, &mut source).await?;
         refuse_older(&read.catalog, facts)?;
-        let plan = pass::plan(config, &mut source, facts, &read).await?;
+        let plan = read::plan(config, &mut source, facts, &read).await?;
         let holder = Some(Holder::start(source));
         Ok(Basis { catalog: read.catalog, plan, snapshot, attver, holder })
     }

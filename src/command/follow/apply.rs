@@ -57,10 +57,7 @@ pub async fn apply(
     };
     let end = Box::pin(work.run(&stop)).await?;
     if let (CatchUpEnd::Stopped { applied }, Some(endpos)) = (end, sentinel.row().endpos) {
-        return Err(Error::cancelled().hint(format!(
-            "The end position {endpos} is not reached, the target is at {applied}. Run the same \
-             command again to continue."
-        )));
+        return Err(super::not_reached(endpos, applied));
     }
     let progress = *progress.borrow();
     Ok(FollowOutcome { end: Some(end), progress, ..FollowOutcome::default() })

@@ -16,6 +16,7 @@ mod prepare;
 mod sequences;
 mod snapshots;
 
+use proto::lsn::Lsn;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -165,15 +166,20 @@ async fn catch_up(
         }
         CatchUpEnd::Stopped { applied } => {
             if let Some(endpos) = prepared.sentinel.row().endpos {
-                return Err(Error::cancelled().hint(format!(
-                    "The end position {endpos} is not reached, the target is at {applied}. Run the \
-                     same command again to continue."
-                )));
+                return Err(not_reached(endpos, applied));
             }
             tracing::info!(%applied, "stopped; the same command, or `pgcopydb follow`, continues");
         }
     }
     Ok(outcome)
+}
+
+/// The error of a run that was stopped before its end position (K18).
+fn not_reached(endpos: Lsn, applied: Lsn) -> Error {
+    Error::cancelled().hint(format!(
+        "The end position {endpos} is not reached, the target is at {applied}. Run the same command \
+         again to continue."
+    ))
 }
 
 /// The receiving task.

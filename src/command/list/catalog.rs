@@ -6,7 +6,7 @@ use crate::base::error::Result;
 use crate::catalog::fetch::{self, SizeSource};
 use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
 use crate::command::clone::filters::Filters;
-use crate::command::clone::pass;
+use crate::command::clone::read;
 use crate::command::source;
 use crate::config::{CopyFormat, Jobs, ListConfig, SchemaOptions, Skip};
 use crate::connect::client::Session;
@@ -58,7 +58,7 @@ impl Reading {
             extension_versions: BTreeMap::new(),
         };
         let splits: SplitFacts =
-            pass::split_facts(&self.catalog, &self.selection, &options, &mut self.session).await?;
+            read::split_facts(&self.catalog, &self.selection, &options, &mut self.session).await?;
         // Whether the target may lack what a kept table needs is a matter of the clone.
         let schemas = self.catalog.schemas.iter().map(|schema| schema.name.clone());
         let target = TargetFacts {
