@@ -80,6 +80,7 @@ impl Archive {
             toc: Vec::new(),
         };
         let what = Dump {
+            encoding: "UTF8",
             tool: &archive.pair.dump,
             source: &endpoint(source),
             snapshot: None,
@@ -223,6 +224,7 @@ async fn older_release_of_pg_dump_prints_the_internal_option_and_the_target_refu
     let newer = inventory(&[Major::V18]).await;
     archive.pair.dump = newer.tools[0].clone();
     let what = Dump {
+        encoding: "UTF8",
         tool: &archive.pair.dump,
         source: &endpoint(&source),
         snapshot: None,
@@ -498,6 +500,7 @@ async fn dump_that_cannot_lock_a_table_fails_in_time_and_leaves_no_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("schema.dump");
     let what = Dump {
+        encoding: "UTF8",
         tool: found.tools.iter().find(|tool| tool.path.ends_with("pg_dump")).unwrap(),
         source: &endpoint(&source),
         snapshot: None,

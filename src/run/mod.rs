@@ -17,6 +17,7 @@
 
 pub mod dispatcher;
 pub mod pool;
+mod rows;
 pub mod runner;
 pub mod scheduler;
 pub mod sequences;

@@ -11,6 +11,7 @@ use proto::lsn::Lsn;
 
 use super::dispatcher::{JobReport, JobRunner};
 use super::pool::Pool;
+use super::rows;
 use super::sequences::set_sequences;
 use crate::base::counters::JobCounters;
 use crate::base::error::{Error, Result, Side};
@@ -19,7 +20,7 @@ use crate::catalog::model::{Oid, SourceCatalog};
 use crate::config::SchemaOptions;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
-use crate::job::copy::{self, CopyOutcome, CopyPart, Preparation, WireFormat};
+use crate::job::copy::{self, CopyOutcome, Preparation};
 use crate::job::index::{
     self, Built, ConstraintAdd, ConstraintIndex, ForeignKey, ForeignKeyOutcome, IndexBuild,
     IndexDetails, TableConstraints,
@@ -28,8 +29,8 @@ use crate::job::large_object::{self, Metadata, Share};
 use crate::job::vacuum::{self, VacuumJob, VacuumWork};
 use crate::ledger::{self, ObjectKind, PartRecord};
 use crate::plan::{
-    ConstraintIndexPlan, ConstraintPlan, Format, IndexDetailsPlan, IndexPlan, Job, JobKind,
-    LoadStrategy, Part, Plan, TablePlan, VacuumKind, Validation,
+    ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan, Job, JobKind, Part, Plan,
+    TablePlan, VacuumKind, Validation,
 };
 
 /// SQLSTATEs with which a target refuses FREEZE: object_not_in_prerequisite_state,
@@ -125,6 +126,22 @@ impl PgJobRunner {
         }
     }
 
+    /// Adds to an error of a job's rows which of them it is about.
+    async fn explain(&self, job: &Job, error: Error) -> Error {
+        if !copy::refused_characters(&error) {
+            return error;
+        }
+        let (table, part) = match job.kind {
+            JobKind::CopyPart { table, part } => (table, part),
+            JobKind::SmallTable { table } => (table, 0),
+            _ => return error,
+        };
+        let Ok(table) = self.table(table) else { return error };
+        let Some(part) = table.parts.get(part as usize) else { return error };
+        let pools = (&self.source, &self.target);
+        rows::name_refused_rows(error, (table, part), self.snapshot.as_deref(), pools).await
+    }
+
     /// A table of the plan.
     fn table(&self, position: u32) -> Result<&TablePlan> {
         (self.plan.tables.get(position as usize))
@@ -171,25 +188,7 @@ impl PgJobRunner {
             return Ok(done);
         }
         let part_count = u32::try_from(table.parts.len()).unwrap_or(u32::MAX);
-        let mut work = CopyPart {
-            oid: table.oid,
-            table: table.name.clone(),
-            columns: table.columns.clone(),
-            format: match table.format {
-                Format::Binary => WireFormat::Binary,
-                Format::Text => WireFormat::Text,
-            },
-            predicate: predicate(table, part),
-            preparation: match table.load {
-                LoadStrategy::ReplaceFrozen => Preparation::TruncateFreeze,
-                LoadStrategy::Replace => Preparation::Truncate,
-                LoadStrategy::Fresh
-                | LoadStrategy::Parts
-                | LoadStrategy::Append
-                | LoadStrategy::Nothing => Preparation::Append,
-            },
-            file_node: Some(table.file_node),
-        };
+        let mut work = rows::copy_work(table, part);
         let ledger_row = |outcome: &CopyOutcome| {
             ledger::part_sql(&PartRecord {
                 relation: table.oid,
@@ -493,7 +492,9 @@ impl JobRunner for PgJobRunner {
                     counters.settle(report.bytes, report.rows);
                     return Ok(report);
                 }
-                Err(error) => error.during(self.plan.label(&job)),
+                Err(error) => {
+                    Box::pin(self.explain(&job, error)).await.during(self.plan.label(&job))
+                }
             };
             if !error.class().is_retryable() {
                 return Err(error);
@@ -574,15 +575,6 @@ fn constraint_add(plan: &ConstraintPlan) -> ConstraintAdd {
             }
         },
         mark: Some(ledger::object_sql(ObjectKind::Constraint, plan.oid)),
-    }
-}
-
-/// The condition of a part.
-fn predicate(table: &TablePlan, part: &Part) -> Option<String> {
-    match (part.range.predicate(), &table.condition) {
-        (None, condition) => condition.clone(),
-        (range, None) => range,
-        (Some(range), Some(condition)) => Some(format!("({range}) and ({condition})")),
     }
 }
 

@@ -5,6 +5,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 mod check;
+mod encodings;
 mod everything;
 mod objects;
 mod options;

@@ -22,12 +22,7 @@ impl Pair {
 
     /// Two empty databases.
     pub(crate) fn between(source: Major, target: Major, name: &str) -> Self {
-        Self {
-            source: TestDatabase::create(shared(source), &format!("{name}_src")).unwrap(),
-            target: TestDatabase::create(shared(target), &format!("{name}_tgt")).unwrap(),
-            dir: tempfile::tempdir().unwrap(),
-            pg_config: Installation::find(source.max(target)).unwrap().bindir.join("pg_config"),
-        }
+        Self::with_words(name, (source, ""), (target, ""))
     }
 
     /// Two databases, the source filled by SQL.
@@ -49,9 +44,20 @@ impl Pair {
 
     /// Two databases, 15 to 18, the source made with further words for CREATE DATABASE.
     pub(crate) fn with_source_words(name: &str, words: &str) -> Self {
-        let pair = Self::new(name);
-        let source = TestDatabase::create_with(shared(Major::V15), &format!("{name}_src"), words);
-        Self { source: source.unwrap(), ..pair }
+        Self::with_words(name, (Major::V15, words), (Major::V18, ""))
+    }
+
+    /// Two databases, each made with further words for CREATE DATABASE.
+    pub(crate) fn with_words(name: &str, source: (Major, &str), target: (Major, &str)) -> Self {
+        let create = |(major, words): (Major, &str), name: String| {
+            TestDatabase::create_with(shared(major), &name, words).unwrap()
+        };
+        Self {
+            source: create(source, format!("{name}_src")),
+            target: create(target, format!("{name}_tgt")),
+            dir: tempfile::tempdir().unwrap(),
+            pg_config: Installation::find(source.0.max(target.0)).unwrap().bindir.join("pg_config"),
+        }
     }
 
     /// The program, ready to check.

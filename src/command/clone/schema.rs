@@ -21,8 +21,8 @@ use crate::job::schema::script::{MAINTAIN_MAJOR, Script};
 use crate::job::schema::toc::{ObjectId, Toc};
 use crate::job::schema::toc_filter::{self, Rules, catalog};
 use crate::job::schema::{
-    Dump, Endpoint, Restore, Section, Surroundings, Transactions, dump, list, restore, roles,
-    section_entries,
+    Dump, Endpoint, Restore, Section, Surroundings, Transactions, archive_encoding, dump, list,
+    restore, roles, section_entries,
 };
 use crate::ledger::{self, ObjectKind};
 use crate::local::child::pgtools::{
@@ -98,6 +98,8 @@ pub(in crate::command) struct Tools {
     source: Endpoint,
     target: Endpoint,
     target_version: PgVersion,
+    /// Encoding of the archive.
+    encoding: &'static str,
     /// Rules that do not depend on the plan.
     rules: Rules,
     lock_slots_sql: &'static str,
@@ -140,6 +142,7 @@ impl Tools {
             source: endpoint(&config.source),
             target: endpoint(&config.target),
             target_version: version(&target.server),
+            encoding: archive_encoding(&source.server.encoding),
             listing: tokio::sync::OnceCell::new(),
             rules: Rules {
                 existing_schemas: (source.schemas.iter())
@@ -168,6 +171,7 @@ impl Tools {
         let what = Dump {
             tool: &self.pair.dump,
             source: &self.source,
+            encoding: self.encoding,
             snapshot,
             schemas: &[],
             exclude_schemas: &[],

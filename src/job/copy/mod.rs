@@ -17,6 +17,8 @@
 //! Pitfall: after a failure in the middle of a frame the target session cannot be brought back in
 //! step; it is marked broken and the caller opens another.
 
+mod encoding;
+mod refused;
 mod relay;
 mod statement;
 
@@ -27,7 +29,11 @@ use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::ident::QualifiedName;
 use crate::connect::client::{Session, StatementResult};
 
+pub use encoding::refused_characters;
+pub use refused::name_refused_rows;
 pub use statement::{Freeze, WireFormat};
+
+use encoding::Encodings;
 
 /// One table or table part to copy.
 #[derive(Debug, Clone)]
@@ -91,8 +97,9 @@ pub async fn copy_part(
     ledger_row: impl Fn(&CopyOutcome) -> String + Send,
 ) -> Result<CopyOutcome> {
     let started = Instant::now();
-    start_source(source, part, snapshot).await?;
-    if let Err(error) = start_target(target, part).await {
+    let encoding = Encodings::of(source, target).statement();
+    start_source(source, part, snapshot, &encoding).await?;
+    if let Err(error) = start_target(target, part, &encoding).await {
         relay::drop_source(source).await;
         return Err(error);
     }
@@ -150,12 +157,17 @@ fn begin_statements(snapshot: Option<&str>) -> String {
 }
 
 /// Opens the source's transaction, proves that the table is the one that the plan saw, and starts
-/// the COPY: one round trip.
-async fn start_source(source: &mut Session, part: &CopyPart, snapshot: Option<&str>) -> Result<()> {
+/// the COPY: one round trip. `encoding` is the statement that sets that of the rows.
+async fn start_source(
+    source: &mut Session,
+    part: &CopyPart,
+    snapshot: Option<&str>,
+    encoding: &str,
+) -> Result<()> {
     let copy =
         statement::copy_out(&part.table, &part.columns, part.predicate.as_deref(), part.format);
     let sql = format!(
-        "{begin}; lock table only {table} in access share mode; select pg_catalog.pg_relation_filenode('{oid}'::pg_catalog.oid); {copy}",
+        "{begin}; lock table only {table} in access share mode; select pg_catalog.pg_relation_filenode('{oid}'::pg_catalog.oid); {encoding}{copy}",
         begin = begin_statements(snapshot),
         table = part.table.sql(),
         oid = part.oid,
@@ -222,8 +234,9 @@ fn explain_source(error: Error, part: Option<&CopyPart>) -> Error {
     }
 }
 
-/// Opens the target's transaction and starts the COPY: one round trip.
-async fn start_target(target: &mut Session, part: &CopyPart) -> Result<()> {
+/// Opens the target's transaction and starts the COPY: one round trip. `encoding` is the statement
+/// that sets that of the rows.
+async fn start_target(target: &mut Session, part: &CopyPart, encoding: &str) -> Result<()> {
     let (truncate, freeze) = match part.preparation {
         Preparation::TruncateFreeze => (true, Freeze::Yes),
         Preparation::Truncate => (true, Freeze::No),
@@ -235,7 +248,7 @@ async fn start_target(target: &mut Session, part: &CopyPart) -> Result<()> {
     } else {
         String::new()
     };
-    match target.copy_start(&format!("begin; {truncate}{copy}")).await {
+    match target.copy_start(&format!("begin; {truncate}{encoding}{copy}")).await {
         Ok(_) => Ok(()),
         Err(error) => {
             abandon_transaction(target).await;

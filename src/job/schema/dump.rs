@@ -22,6 +22,8 @@ pub struct Dump<'a> {
     pub tool: &'a Tool,
     /// The source.
     pub source: &'a Endpoint,
+    /// Encoding of the archive, as the servers call it: see [`archive_encoding`].
+    pub encoding: &'static str,
     /// Exported snapshot to read under, so that schema and data agree.
     pub snapshot: Option<&'a str>,
     /// Only these schemas, by exact name; empty is all of them.
@@ -33,6 +35,15 @@ pub struct Dump<'a> {
     pub no_large_objects: bool,
     /// How long to wait for a lock on a table; `pg_dump` locks every one in ACCESS SHARE mode.
     pub lock_wait_timeout: Duration,
+}
+
+/// The encoding of an archive, by that of the source.
+///
+/// What we read ourselves is text of one encoding. Of a source in SQL_ASCII the bytes are kept as they
+/// are: converted to UTF8 the whole dump would fail at a comment that is none, without its name, where a
+/// restore into UTF8 names the entry and one into SQL_ASCII takes it.
+pub fn archive_encoding(source: &str) -> &'static str {
+    if source == "SQL_ASCII" { "SQL_ASCII" } else { "UTF8" }
 }
 
 /// Dumps pre-data and post-data into an archive in custom format.
@@ -53,8 +64,7 @@ pub async fn dump(
         .argument("--format=custom")
         .argument("--section=pre-data")
         .argument("--section=post-data")
-        // What we read ourselves is text of one encoding; a source in SQL_ASCII sends what it has.
-        .argument("--encoding=UTF8")
+        .argument(format!("--encoding={}", what.encoding))
         .argument(format!("--lock-wait-timeout={}", what.lock_wait_timeout.as_millis()))
         .argument_if(what.no_large_objects, "--no-blobs");
     if let Some(snapshot) = what.snapshot {

@@ -22,7 +22,7 @@ use crate::local::child::pgtools::Tool;
 use crate::local::child::{Command, Environment};
 use crate::local::workdir::ChildrenLock;
 
-pub use dump::{Dump, dump, list, section_entries};
+pub use dump::{Dump, archive_encoding, dump, list, section_entries};
 pub use restore::{Restore, Section, Transactions, restore};
 
 /// What a client tool needs to reach a server: the parts of `ConnInfo::child_conninfo`.

@@ -7,6 +7,7 @@
 //! statement or option that resolves what it found, and a line in `docs/check.md`.
 
 mod access;
+mod encodings;
 mod follow;
 mod names;
 mod objects;
@@ -59,7 +60,8 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
     let mut found = Vec::new();
     servers::versions(facts, &mut found);
     servers::settings(facts, &mut found);
-    servers::encodings(facts, &mut found);
+    encodings::encodings(facts, &mut found);
+    encodings::collations(facts, &mut found);
     servers::limits(facts, &mut found);
     servers::ages(facts, &mut found);
     access::source(facts, &mut found);

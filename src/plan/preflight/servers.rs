@@ -1,4 +1,4 @@
-//! Findings about the two servers as such: versions, settings, encodings, limits, age.
+//! Findings about the two servers as such: versions, settings, limits, age.
 
 use super::Facts;
 use crate::base::error::Side;
@@ -103,72 +103,6 @@ fn alter_role(facts: &Facts<'_>, setting: &str) -> String {
     format!("ALTER ROLE {} SET {setting};", quote_identifier(&facts.target.server.role))
 }
 
-/// Encodings and the databases' own collations.
-pub(super) fn encodings(facts: &Facts<'_>, found: &mut Vec<Concern>) {
-    let (source, target) = (&facts.catalog.server, &facts.target.server);
-    let create = |encoding: &str| {
-        format!(
-            "CREATE DATABASE {} TEMPLATE template0 ENCODING '{encoding}' …; on the target",
-            quote_identifier(&target.database)
-        )
-    };
-    let mut push = |severity, reason: String, fix: String| {
-        found.push(
-            Concern::new(severity, Topic::Encoding, Side::Target, database(target), reason)
-                .fix(fix),
-        );
-    };
-    match (source.encoding.as_str(), target.encoding.as_str()) {
-        (same, other) if same == other => {}
-        ("SQL_ASCII", other) => push(
-            Warning,
-            format!(
-                "the source's encoding is SQL_ASCII, where nothing checks bytes, and the target's \
-                 is {other}: rows with other bytes are refused and named"
-            ),
-            create("SQL_ASCII"),
-        ),
-        (_, "SQL_ASCII") => push(
-            Warning,
-            format!(
-                "the target's encoding is SQL_ASCII, where nothing checks or converts bytes; the \
-                 source's is {}",
-                source.encoding
-            ),
-            create(&source.encoding),
-        ),
-        (_, "UTF8") => push(
-            Notice,
-            format!("characters are converted from {} to UTF8", source.encoding),
-            create(&source.encoding),
-        ),
-        (one, other) => push(
-            Warning,
-            format!(
-                "the source's encoding is {one}, the target's is {other}: rows with characters \
-                 that it does not have are refused and named"
-            ),
-            create(one),
-        ),
-    }
-    if source.collate != target.collate {
-        let reason = format!(
-            "its collation is \"{}\", the source's is \"{}\": text sorts in another order, and rows \
-             may belong to other range partitions",
-            target.collate, source.collate
-        );
-        found.push(
-            Concern::new(Warning, Topic::Collation, Side::Target, database(target), reason).fix(
-                format!(
-                    "CREATE DATABASE {} TEMPLATE template0 LOCALE '{}'; on the target",
-                    quote_identifier(&target.database),
-                    source.collate
-                ),
-            ),
-        );
-    }
-}
-
 /// Sessions and locks that may run out.
 pub(super) fn limits(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     let jobs = facts.wishes.jobs;
@@ -264,6 +198,6 @@ pub(super) fn unchecked(facts: &Facts<'_>, found: &mut Vec<Concern>) {
 }
 
 /// A database as people name it.
-fn database(server: &crate::catalog::model::ServerFacts) -> String {
+pub(super) fn database(server: &crate::catalog::model::ServerFacts) -> String {
     format!("database \"{}\"", server.database)
 }
