@@ -10,6 +10,8 @@ use pgcopydb::connect::conninfo::{ConnInfo, ConnInfoError, Environment};
 use pgcopydb::filter;
 use pgcopydb::follow::change::{Change, ChangeEvent, OldTuple};
 use pgcopydb::follow::decode::{Decoder, Place, Received};
+use pgcopydb::follow::store::record::{self, Decoded, HEADER_BYTES, Kind, PAYLOAD_BYTES_MAX};
+use pgcopydb::follow::store::{self, Prune};
 use pgcopydb::job::schema::toc::Toc;
 use pgcopydb::job::schema::toc_filter::{self, Rules};
 
@@ -17,8 +19,13 @@ use pgcopydb::job::schema::toc_filter::{self, Rules};
 pub(crate) type Target = fn(&[u8]);
 
 /// Every target of the root crate with the name of its corpus directory.
-pub(crate) const TARGETS: [(&str, Target); 4] =
-    [("conninfo", conninfo), ("ini", ini), ("toc", toc), ("follow_decode", follow_decode)];
+pub(crate) const TARGETS: [(&str, Target); 5] = [
+    ("conninfo", conninfo),
+    ("ini", ini),
+    ("toc", toc),
+    ("follow_decode", follow_decode),
+    ("segment", segment),
+];
 
 /// Stands in for a secret inside a connection string.
 const CANARY: &str = "CANARY-7f3a";
@@ -204,7 +211,7 @@ fn in_order(event: &ChangeEvent, is_open: bool) -> bool {
     match event {
         ChangeEvent::Begin(_) => assert!(!is_open),
         ChangeEvent::Commit(_) | ChangeEvent::Change(_) => assert!(is_open),
-        ChangeEvent::Position(_) | ChangeEvent::Abandon => {}
+        ChangeEvent::Position(_) | ChangeEvent::End(_) | ChangeEvent::Abandon => {}
     }
     if let ChangeEvent::Change(change) = event {
         let width = |old: &OldTuple| match old {
@@ -221,4 +228,80 @@ fn in_order(event: &ChangeEvent, is_open: bool) -> bool {
         }
     }
     matches!(event, ChangeEvent::Begin(_) | ChangeEvent::Change(_))
+}
+
+/// A segment file: its records are read as far as they are whole, and nothing behind the first bytes that
+/// are none is believed.
+pub(crate) fn segment(data: &[u8]) {
+    let (mut at, mut boundary, mut header) = (0, proto::lsn::Lsn::INVALID, false);
+    loop {
+        let rest = &data[at..];
+        match record::decode(rest) {
+            Decoded::Record(found) => {
+                let length = found.length();
+                let mut again = Vec::new();
+                record::encode(found.header, found.payload, &mut again);
+                assert_eq!(again, rest[..length], "a record is its bytes and nothing else");
+                assert_eq!(record::peek(rest), Some((found.header, length)));
+                refuses_flipped_bits(&rest[..length], at);
+                header |= at == 0 && found.header.kind == Kind::Header;
+                if found.header.kind.is_boundary() || at == 0 {
+                    boundary = found.header.lsn;
+                }
+                at += length;
+            }
+            Decoded::Incomplete { needed } => {
+                assert!(needed > rest.len() && needed <= HEADER_BYTES + PAYLOAD_BYTES_MAX as usize);
+                break;
+            }
+            Decoded::Broken => break,
+        }
+    }
+    let directory = ScratchDirectory::new();
+    let failed = |error: &dyn std::fmt::Display| -> ! { panic!("{error}") };
+    let path = directory.0.join("0000000000000001.segment");
+    std::fs::write(path, data).unwrap_or_else(|error| failed(&error));
+    // A header may be a good record and yet none that we know; without one there is no store.
+    if let Some(state) = store::read_state(&directory.0).unwrap_or_else(|error| failed(&error)) {
+        assert!(header);
+        assert_eq!((state.positions.offset, state.durable), (at as u64, boundary));
+    }
+    let all = proto::lsn::Lsn::MAX;
+    let pruned =
+        store::prune(&directory.0, all, Prune::DryRun).unwrap_or_else(|error| failed(&error));
+    assert!(pruned.files.is_empty(), "the newest segment stays");
+}
+
+/// Demands that a record with one bit flipped is none; which bits depends on its place.
+fn refuses_flipped_bits(record: &[u8], salt: usize) {
+    let mut changed = record.to_vec();
+    for step in 0..8 {
+        let bit = (salt + step * 7919) % (record.len() * 8);
+        changed[bit / 8] ^= 1 << (bit % 8);
+        assert!(!matches!(record::decode(&changed), Decoded::Record(_)), "bit {bit}");
+        changed[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
+/// A directory that is removed when it is not needed any more.
+struct ScratchDirectory(std::path::PathBuf);
+
+impl ScratchDirectory {
+    /// In memory where that can be had.
+    fn new() -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let shared = std::path::PathBuf::from("/dev/shm");
+        let parent = if shared.is_dir() { shared } else { std::env::temp_dir() };
+        let number = NEXT.fetch_add(1, Ordering::Relaxed);
+        let path = parent.join(format!("pgcopydb-segment-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(&path).unwrap_or_else(|error| panic!("{error}"));
+        Self(path)
+    }
+}
+
+impl Drop for ScratchDirectory {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
 }

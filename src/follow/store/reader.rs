@@ -12,7 +12,7 @@ use tokio::sync::watch;
 use super::Positions;
 use super::record::{self, Decoded, FLAG_STREAMED, HEADER_BYTES, Kind, Record, RecordHeader};
 use super::segment::{
-    self, BLOCK_BYTES, SegmentHeader, StreamIdentity, find_after, read_fully, segment_numbers,
+    self, SegmentHeader, StreamIdentity, bytes_to_read, find_after, read_fully, segment_numbers,
     segment_path, spool_path,
 };
 use crate::base::error::{Error, Result};
@@ -332,15 +332,14 @@ impl Input {
     async fn fill(&mut self, needed: usize, limit: u64) -> Result<bool> {
         let (file, path) = (Arc::clone(&self.file), self.path.clone());
         let (rest, end) = (self.block.clone(), self.end);
-        let wanted = needed.saturating_sub(rest.len()).max(BLOCK_BYTES);
-        let room = usize::try_from(limit - end).unwrap_or(usize::MAX);
-        let wanted = wanted.min(room);
         let (block, count) = blocking(move || {
+            let failed = |error| Error::file(&path, error).during("read");
             let have = rest.len();
+            let length = file.metadata().map_err(failed)?.len().min(limit);
+            let wanted = bytes_to_read(needed, have, length.saturating_sub(end));
             let mut block = vec![0; have + wanted];
             block[..have].copy_from_slice(&rest);
-            let count = read_fully(&file, &mut block[have..], end)
-                .map_err(|error| Error::file(&path, error).during("read"))?;
+            let count = read_fully(&file, &mut block[have..], end).map_err(failed)?;
             block.truncate(have + count);
             Ok((Bytes::from(block), count))
         })

@@ -211,16 +211,22 @@ pub(super) fn walk(
         base += at as u64;
         at = 0;
         let have = buffer.len();
-        let room = to.map_or(u64::MAX, |to| to.saturating_sub(base + have as u64));
-        let wanted = needed.saturating_sub(have).max(BLOCK_BYTES);
-        let wanted = usize::try_from(room).map_or(wanted, |room| wanted.min(room));
-        buffer.resize(have + wanted, 0);
+        let place = base + have as u64;
+        let end = to.unwrap_or(u64::MAX).min(file.metadata()?.len());
+        buffer.resize(have + bytes_to_read(needed, have, end.saturating_sub(place)), 0);
         let count = read_fully(file, &mut buffer[have..], base + have as u64)?;
         buffer.truncate(have + count);
         if count == 0 {
             return Ok(WalkEnd { offset: base, broken: have > 0 });
         }
     }
+}
+
+/// How many bytes to read next, when a record of `needed` bytes has begun with `have` and so many are
+/// left in the file: a length that a broken record claims never makes us ask for more memory.
+pub(super) fn bytes_to_read(needed: usize, have: usize, left: u64) -> usize {
+    let wanted = needed.saturating_sub(have).max(BLOCK_BYTES);
+    usize::try_from(left).map_or(wanted, |left| wanted.min(left))
 }
 
 /// Reads until the buffer is full or the file ends; returns how much.
@@ -344,6 +350,15 @@ mod tests {
             assert_eq!(end, WalkEnd { offset: whole, broken }, "{tail:?}");
             assert_eq!(seen, [(1, 1), (2, large.len()), (3, 0), (4, large.len())]);
         }
+    }
+
+    #[test]
+    fn a_length_that_a_broken_record_claims_takes_no_memory() {
+        let huge = record::PAYLOAD_BYTES_MAX as usize + HEADER_BYTES;
+        assert_eq!(bytes_to_read(huge, HEADER_BYTES, 0), 0);
+        assert_eq!(bytes_to_read(huge, HEADER_BYTES, 1000), 1000);
+        assert_eq!(bytes_to_read(HEADER_BYTES, 3, u64::MAX), BLOCK_BYTES);
+        assert_eq!(bytes_to_read(huge, HEADER_BYTES, u64::MAX), huge - HEADER_BYTES);
     }
 
     #[test]
