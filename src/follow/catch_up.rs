@@ -295,8 +295,12 @@ impl Decoding {
                 self.events.push(ChangeEvent::Abandon);
                 return Ok(());
             }
-            Stored::Position(lsn) | Stored::EndReached(lsn) => {
+            Stored::Position(lsn) => {
                 self.events.push(ChangeEvent::Position(lsn));
+                return Ok(());
+            }
+            Stored::EndReached(lsn) => {
+                self.events.push(ChangeEvent::End(lsn));
                 return Ok(());
             }
         };

@@ -24,6 +24,10 @@ pub enum ChangeEvent {
     /// No transaction is open and nothing at or before this position is still to come: the applied
     /// position may move here although no row moves it (an idle source, other databases' traffic).
     Position(Lsn),
+    /// Everything that ends at or before this end position has come. The applied position does not move:
+    /// an end position lies anywhere, also inside the commit record of a transaction that is still to
+    /// come (the log is flushed by pages), and that transaction is told by where its record starts.
+    End(Lsn),
 }
 
 /// The begin of a transaction.

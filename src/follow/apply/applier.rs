@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Bound, Frame, Job};
+use super::cursor::Cursor;
 use super::exact::Exact;
 use super::plan::TablePlan;
 use super::plans::Plans;
@@ -63,14 +64,10 @@ pub struct Applier {
     plans: Plans,
     cache: StatementCache,
     keep_no_ops: bool,
-    endpos: Option<Lsn>,
     /// Tables whose changes begin later than the stream.
     starts: HashMap<QualifiedName, Lsn>,
-    /// Everything up to here is applied or handed over.
-    position: Lsn,
-    reached: bool,
-    /// A transaction was left out because it lies beyond the end: nothing can follow any more.
-    passed: bool,
+    /// What is applied or handed over, and where the end is.
+    cursor: Cursor,
     open: OpenTransaction,
     batch: Batch,
     batch_since: Option<Instant>,
@@ -141,10 +138,7 @@ impl Applier {
             plans: Plans::new(scope, replica),
             cache: StatementCache::default(),
             keep_no_ops: config.replay_no_op_updates,
-            endpos: None,
-            position,
-            reached: false,
-            passed: false,
+            cursor: Cursor::new(position),
             open: OpenTransaction::default(),
             batch: Batch::default(),
             batch_since: None,
@@ -158,7 +152,7 @@ impl Applier {
     /// or before are passed over.
     #[must_use]
     pub fn position(&self) -> Lsn {
-        self.position
+        self.cursor.position()
     }
 
     /// How far apply came, as it goes on.
@@ -170,15 +164,14 @@ impl Applier {
     /// Sets or removes the end: transactions that end at or before it are applied, none after (K18).
     /// It cannot be moved on once a transaction behind the old one has come.
     pub fn set_endpos(&mut self, endpos: Option<Lsn>) {
-        self.endpos = endpos.filter(|lsn| lsn.is_valid());
-        self.reached = self.passed || self.endpos.is_some_and(|endpos| self.position >= endpos);
+        self.cursor.set_endpos(endpos);
     }
 
     /// Whether everything up to the end was handed over, and nothing more will be taken.
     /// [`Applier::close`] then waits until it is applied.
     #[must_use]
     pub fn reached(&self) -> bool {
-        self.reached
+        self.cursor.reached()
     }
 
     /// Takes the next event of the stream.
@@ -194,6 +187,12 @@ impl Applier {
             ChangeEvent::Commit(commit) => return self.commit(commit).await,
             ChangeEvent::Abandon => return self.abandon().await,
             ChangeEvent::Position(lsn) => return self.advance(lsn).await,
+            ChangeEvent::End(lsn) => {
+                self.cursor.end(lsn);
+                if self.cursor.reached() {
+                    return self.submit().await;
+                }
+            }
         }
         Ok(())
     }
@@ -288,13 +287,7 @@ impl Applier {
             // Commit order: nothing earlier is still to come.
             self.starts.clear();
         }
-        if let Some(start) = begin.commit_lsn {
-            // The end lies behind the start of the commit record.
-            self.open.skipped = start < self.position;
-            self.reached |= self.endpos.is_some_and(|endpos| start >= endpos);
-        }
-        self.passed |= self.reached;
-        self.open.skipped |= self.reached;
+        self.open.skipped = !self.cursor.begin(begin.commit_lsn);
     }
 
     /// A change of the open transaction.
@@ -379,17 +372,12 @@ impl Applier {
     /// The open transaction ends.
     async fn commit(&mut self, commit: Commit) -> Result<()> {
         let mut open = std::mem::take(&mut self.open);
-        let beyond = self.endpos.is_some_and(|endpos| commit.end_lsn > endpos);
-        if open.skipped || self.reached || beyond || commit.end_lsn <= self.position {
-            self.reached |= beyond;
-            self.passed |= beyond;
+        if !self.cursor.commit(commit.end_lsn, !open.skipped) {
             if open.streamed {
                 self.worker.send(Job::RollBack).await?;
             }
-            return if self.reached { self.submit().await } else { Ok(()) };
+            return if self.cursor.reached() { self.submit().await } else { Ok(()) };
         }
-        self.position = commit.end_lsn;
-        self.reached = self.endpos == Some(commit.end_lsn);
         let bound = Bound {
             steps: 0,
             end_lsn: commit.end_lsn,
@@ -409,7 +397,7 @@ impl Applier {
         self.batch.bounds.push(Bound { steps: self.batch.steps.len(), ..bound });
         self.batch.position = None;
         let since = *self.batch_since.get_or_insert_with(Instant::now);
-        if self.reached || self.is_due(since) { self.submit().await } else { Ok(()) }
+        if self.cursor.reached() || self.is_due(since) { self.submit().await } else { Ok(()) }
     }
 
     /// Whether a transaction does not fit into the batch any more.
@@ -433,14 +421,10 @@ impl Applier {
 
     /// Nothing at or before this position is still to come.
     async fn advance(&mut self, lsn: Lsn) -> Result<()> {
-        if self.reached || lsn <= self.position {
-            return Ok(());
-        }
-        self.position = lsn;
-        self.reached = self.endpos.is_some_and(|endpos| lsn >= endpos);
+        let Some(lsn) = self.cursor.advance(lsn) else { return Ok(()) };
         if !self.batch.is_empty() {
             self.batch.position = Some(lsn);
-            return if self.reached { self.submit().await } else { Ok(()) };
+            return if self.cursor.reached() { self.submit().await } else { Ok(()) };
         }
         self.worker.send(Job::Position(lsn)).await
     }

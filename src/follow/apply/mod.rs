@@ -22,6 +22,7 @@
 mod applier;
 mod batch;
 pub mod column_set;
+mod cursor;
 mod encode;
 mod exact;
 mod from_text;
@@ -43,6 +44,8 @@ mod train;
 mod worker;
 
 pub use applier::Applier;
+#[cfg(test)]
+pub(in crate::follow) use cursor::Cursor;
 pub use from_text::TextApplier;
 pub use progress::ApplyProgress;
 pub use scope::Scope;

@@ -108,7 +108,9 @@ impl Decoder {
                 (ChangeEvent::Begin(_), Transaction::None)
                 | (ChangeEvent::Change(_), Transaction::Open) => Transaction::Open,
                 (ChangeEvent::Commit(_), Transaction::Open)
-                | (ChangeEvent::Position(_), Transaction::None) => Transaction::None,
+                | (ChangeEvent::Position(_) | ChangeEvent::End(_), Transaction::None) => {
+                    Transaction::None
+                }
                 (ChangeEvent::Abandon, _) => Transaction::None,
                 (event, Transaction::Open) => {
                     return Err(format!("{} inside a transaction", name(event)));
@@ -130,5 +132,6 @@ fn name(event: &ChangeEvent) -> &'static str {
         ChangeEvent::Commit(_) => "commit",
         ChangeEvent::Abandon => "abandon",
         ChangeEvent::Position(_) => "position",
+        ChangeEvent::End(_) => "end",
     }
 }

@@ -66,6 +66,7 @@ fn summary(events: &[ChangeEvent]) -> Vec<String> {
             ChangeEvent::Commit(commit) => format!("commit {}", commit.end_lsn),
             ChangeEvent::Abandon => "abandon".to_owned(),
             ChangeEvent::Position(lsn) => format!("position {lsn}"),
+            ChangeEvent::End(lsn) => format!("end {lsn}"),
         })
         .collect()
 }

@@ -57,7 +57,7 @@ impl Reported {
     }
 
     /// The update for these positions.
-    fn update(&self, durable: Lsn) -> StandbyStatusUpdate {
+    pub(super) fn update(&self, durable: Lsn) -> StandbyStatusUpdate {
         let applied = Lsn(self.applied.load(Ordering::Relaxed));
         let ask = self.ask.swap(false, Ordering::Relaxed);
         StandbyStatusUpdate {

@@ -94,6 +94,8 @@ impl Intake {
                 if let (Some(endpos), Some(commit)) = (self.endpos, commit_lsn)
                     && commit >= endpos
                 {
+                    // Whatever ends before was sent before.
+                    store.position(endpos)?;
                     return Ok(reached(endpos, store));
                 }
                 store.begin(xid, lsn, data);

@@ -13,6 +13,8 @@
 mod classify;
 mod feedback;
 mod intake;
+#[cfg(test)]
+mod model_tests;
 mod options;
 pub mod slot;
 mod stream;

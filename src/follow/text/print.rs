@@ -67,6 +67,10 @@ impl<W: Write> SqlPrinter<W> {
             ChangeEvent::Commit(commit) => self.commit(commit),
             ChangeEvent::Abandon => self.abandon(),
             ChangeEvent::Position(lsn) => self.position(*lsn),
+            ChangeEvent::End(lsn) => {
+                self.reached |= self.endpos.is_some_and(|end| *lsn >= end);
+                Ok(())
+            }
         }
     }
 
