@@ -1,7 +1,5 @@
 //! Faults while changes are applied: lost connections, crashes of the target, deadlocks.
 
-use std::time::Duration;
-
 use pgcopydb::base::error::Result;
 use pgcopydb::connect::conninfo::{ConnInfo, Environment};
 use pgcopydb::follow::apply::Applier;
@@ -9,6 +7,7 @@ use pgcopydb::follow::change::ChangeEvent;
 use testbed::chaos::{Direction, Proxy};
 use testbed::{Cluster, ClusterOptions, Installation, Major, TestDatabase};
 
+use crate::source::until;
 use crate::stream::{Stream, bounded};
 
 /// A counter that shows a transaction applied twice or never, and rows that must come once.
@@ -127,11 +126,7 @@ async fn a_deadlock_on_the_target_repeats_the_batch() {
     other.run("begin; update counter set n = n where id = 2").unwrap();
     let waiting = "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()";
     let blocked = async {
-        let until = tokio::time::Instant::now() + Duration::from_secs(60);
-        while stream.value(waiting) != "1" {
-            assert!(tokio::time::Instant::now() < until, "never blocked");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+        until("it waits for the lock", || stream.value(waiting) == "1").await;
         other.begin("update counter set n = n where id = 1").unwrap();
         tokio::task::spawn_blocking(move || {
             other.finish().unwrap();

@@ -1,8 +1,5 @@
 //! Receiving: what arrives, in which order, what is confirmed, where it ends.
 
-use std::time::Duration;
-
-use pgcopydb::base::stop::StopSignal;
 use pgcopydb::config::Plugin;
 use pgcopydb::follow::receive::ReceiveEnd;
 use pgcopydb::follow::store::BATCH_BYTES;
@@ -11,7 +8,7 @@ use proto::lsn::Lsn;
 use testbed::chaos::{Direction, Proxy};
 use testbed::{Major, shared};
 
-use super::source::{Source, Transaction, until, within};
+use super::source::{Receiving, Source, Transaction, until};
 
 /// A table with a key.
 const TABLE: &str = "create table t(id int primary key, v text)";
@@ -108,11 +105,9 @@ async fn an_end_position_set_while_running_ends_the_stream() {
     for is_ahead in [true, false] {
         let source = Source::new("running", TABLE);
         source.setup().await;
-        let stop = StopSignal::new();
         let sentinel = SentinelHandle::start(&source.state_db()).unwrap();
-        let receiver = source.open_with(sentinel.clone()).await.unwrap();
-        let positions = receiver.positions();
-        let running = tokio::spawn(async move { receiver.run(&stop).await });
+        let running = Receiving::start(source.open_with(sentinel.clone()).await.unwrap());
+        let positions = running.positions.clone();
         let first = source.commit("insert into t values (1, 'a')");
         until("the first transaction is durable", || positions.borrow().durable >= first).await;
         let endpos = if is_ahead {
@@ -128,8 +123,7 @@ async fn an_end_position_set_while_running_ends_the_stream() {
             source.sentinel().set_endpos(Some(endpos)).unwrap();
             endpos
         };
-        let end = within(running).await.unwrap().unwrap();
-        assert_eq!(end, ReceiveEnd::EndposReached(endpos));
+        assert_eq!(running.ended().await.unwrap(), ReceiveEnd::EndposReached(endpos));
         assert_eq!(source.changes().await, inserts([1], "a"));
     }
 }
@@ -140,17 +134,11 @@ async fn an_idle_database_keeps_no_log_of_its_busy_neighbours() {
     let source = Source::new("idle", TABLE);
     source.setup().await;
     let neighbour = Source::new("busy", TABLE);
-    let receiver = source.open().await.unwrap();
-    let stop = StopSignal::new();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move { receiver.run(&stop).await }
-    });
+    let running = source.receiving().await;
     let end = neighbour
         .commit("insert into t select i, repeat('x', 1000) from generate_series(1, 5000) i");
     until("what only the neighbour wrote is confirmed", || source.confirmed() >= end).await;
-    stop.stop_gracefully();
-    assert_eq!(within(running).await.unwrap().unwrap(), ReceiveEnd::Stopped);
+    running.stop().await;
     assert_eq!(source.changes().await, Vec::<String>::new());
     // And nothing that comes then is missed.
     source.commit("insert into t values (1, 'a')");
@@ -319,25 +307,21 @@ async fn messages_of_other_tools_are_passed_over() {
 async fn a_terminated_walsender_is_replaced_and_nothing_is_missed_or_doubled() {
     let source = Source::new("terminated", TABLE);
     source.setup().await;
-    let receiver = source.open().await.unwrap();
-    let progress = receiver.progress();
-    let stop = StopSignal::new();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move { receiver.run(&stop).await }
-    });
+    let running = source.receiving().await;
+    let progress = running.progress.clone();
     for round in 1..=3_u64 {
         source.commit(&format!("insert into t values ({round}, 'a')"));
-        until("the stream runs", || progress.borrow().connections >= round && {
-            source.value("select count(*) from pg_replication_slots where slot_name = current_database() and active") == "1"
-        }).await;
+        until("the stream runs", || {
+            progress.borrow().connections >= round && source.is_streaming()
+        })
+        .await;
         source.db.psql(
             "select pg_terminate_backend(active_pid) from pg_replication_slots where slot_name = current_database()",
         ).unwrap();
         until("it was replaced", || progress.borrow().connections > round).await;
     }
     source.sentinel().set_endpos(Some(source.lsn())).unwrap();
-    within(running).await.unwrap().unwrap();
+    running.ended().await.unwrap();
     assert_eq!(source.changes().await, inserts(1..=3, "a"));
 }
 
@@ -361,12 +345,12 @@ async fn a_connection_cut_anywhere_loses_and_doubles_nothing() {
     source.sentinel().set_endpos(Some(end)).unwrap();
     // Each connection lives a little longer than the one before.
     let receiver = source.open().await.unwrap();
-    let progress = receiver.progress();
     proxy.cut_each_after(Direction::ToClient, Some(30_000));
-    let running = tokio::spawn(async move { receiver.run(&StopSignal::new()).await });
+    let running = Receiving::start(receiver);
+    let progress = running.progress.clone();
     until("several connections were cut", || progress.borrow().connections >= 6).await;
     proxy.cut_each_after(Direction::ToClient, None);
-    assert_eq!(within(running).await.unwrap().unwrap(), ReceiveEnd::EndposReached(end));
+    assert_eq!(running.ended().await.unwrap(), ReceiveEnd::EndposReached(end));
     assert_eq!(source.changes().await, expected);
 }
 
@@ -386,9 +370,9 @@ async fn a_full_store_holds_the_source_back_until_changes_are_applied() {
     }
     let end = source.lsn();
     let receiver = source.open().await.unwrap();
-    let (positions, progress) = (receiver.positions(), receiver.progress());
     source.sentinel().set_endpos(Some(end)).unwrap();
-    let mut running = tokio::spawn(async move { receiver.run(&StopSignal::new()).await });
+    let mut running = Receiving::start(receiver);
+    let (positions, progress) = (running.positions.clone(), running.progress.clone());
     let mut waits = 0;
     let mut seen: Vec<Transaction> = Vec::new();
     let mut applied = Lsn::INVALID;
@@ -405,9 +389,9 @@ async fn a_full_store_holds_the_source_back_until_changes_are_applied() {
             applied = held.durable;
             source.sentinel().set_replayed(applied).unwrap();
         }
-        tokio::time::sleep(Duration::from_millis(20)).await;
+        running.changed().await;
     }
-    assert_eq!(within(&mut running).await.unwrap().unwrap(), ReceiveEnd::EndposReached(end));
+    assert_eq!(running.ended().await.unwrap(), ReceiveEnd::EndposReached(end));
     assert!(waits >= 2, "{waits}");
     seen.extend(source.stored(seen.last().unwrap().end).await);
     let all: Vec<String> = seen.into_iter().flat_map(|transaction| transaction.changes).collect();
@@ -470,15 +454,8 @@ async fn a_server_with_another_system_identifier_is_refused() {
 async fn a_second_reader_of_the_slot_is_named() {
     let source = Source::new("second", TABLE);
     source.setup().await;
-    let receiver = source.open().await.unwrap();
-    let progress = receiver.progress();
-    let stop = StopSignal::new();
-    let running = tokio::spawn({
-        let stop = stop.clone();
-        async move { receiver.run(&stop).await }
-    });
-    until("the first streams", || progress.borrow().connections == 1
-        && source.value("select count(*) from pg_replication_slots where slot_name = current_database() and active") == "1").await;
+    let running = source.receiving().await;
+    until("the first streams", || source.is_streaming()).await;
     let intruder = source.db.session().unwrap();
     let error = {
         let sql = format!(
@@ -489,8 +466,7 @@ async fn a_second_reader_of_the_slot_is_named() {
         intruder.run(&sql).unwrap_err().to_string()
     };
     assert!(error.contains("is active for PID"), "{error}");
-    stop.stop_gracefully();
-    assert_eq!(within(running).await.unwrap().unwrap(), ReceiveEnd::Stopped);
+    running.stop().await;
 }
 
 // trap X-6
@@ -537,9 +513,8 @@ async fn a_source_that_restarts_is_waited_for() {
     let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
     let source = Source::on(cluster, "restart", TABLE);
     source.setup().await;
-    let receiver = source.open().await.unwrap();
-    let progress = receiver.progress();
-    let running = tokio::spawn(async move { receiver.run(&StopSignal::new()).await });
+    let running = source.receiving().await;
+    let progress = running.progress.clone();
     for (round, mode) in [(1, testbed::StopMode::Fast), (2, testbed::StopMode::Immediate)] {
         source.commit(&format!("insert into t values ({round}, 'a')"));
         let before = progress.borrow().connections;
@@ -548,7 +523,7 @@ async fn a_source_that_restarts_is_waited_for() {
         until("it is back", || progress.borrow().connections > before).await;
     }
     source.sentinel().set_endpos(Some(source.lsn())).unwrap();
-    within(running).await.unwrap().unwrap();
+    running.ended().await.unwrap();
     assert_eq!(source.changes().await, inserts([1, 2], "a"));
     drop(source);
     cluster.stop_immediate().unwrap();
@@ -578,14 +553,16 @@ async fn copy_under_the_snapshot_and_stream_together_hold_each_row_once() {
         }
         let copied = tokio::task::block_in_place(|| {
             tokio::runtime::Handle::current().block_on(async {
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                let rows = || source.value("select count(*) from t").parse::<u64>().unwrap();
+                until("rows were written before", || rows() >= 100).await;
                 let ready = source.setup().await;
                 let snapshot = &ready.holder.as_ref().unwrap().snapshot;
                 let copied = source.value(&format!(
                     "begin isolation level repeatable read; set transaction snapshot '{snapshot}';
                  select string_agg(id::text, ',' order by id) from t; commit"
                 ));
-                tokio::time::sleep(Duration::from_millis(300)).await;
+                let before = rows();
+                until("rows were written behind", || rows() >= before + 100).await;
                 copied
             })
         });

@@ -11,14 +11,18 @@ use pgcopydb::config::Plugin;
 use pgcopydb::connect::conninfo::{ConnInfo, Environment};
 use pgcopydb::follow::change::{Change, ChangeEvent, OldTuple, Tuple, Value};
 use pgcopydb::follow::decode::{Decoder, Place, Received};
-use pgcopydb::follow::receive::{PluginOptions, ReceiveEnd, ReceiveSettings, Receiver};
+use pgcopydb::follow::receive::{
+    PluginOptions, ReceiveEnd, ReceiveProgress, ReceiveSettings, Receiver,
+};
 use pgcopydb::follow::setup::publication::TableChoice;
 use pgcopydb::follow::setup::{self, SetupSettings, SlotReady};
-use pgcopydb::follow::store::{self, StoreOptions, StoreReader, Stored};
+use pgcopydb::follow::store::{self, Positions, StoreOptions, StoreReader, Stored};
 use pgcopydb::local::state::{Sentinel, SentinelHandle, SentinelRow, SlotRecord};
 use proto::lsn::Lsn;
 use tempfile::TempDir;
 use testbed::{Cluster, Major, TestDatabase, shared};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 
 /// Longest time that one step may take.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(90);
@@ -144,6 +148,18 @@ impl Source {
         .await
     }
 
+    /// Opens a receiver and lets it run.
+    pub(crate) async fn receiving(&self) -> Receiving {
+        Receiving::start(self.open().await.unwrap())
+    }
+
+    /// Whether somebody streams from the slot.
+    pub(crate) fn is_streaming(&self) -> bool {
+        let sql = "select count(*) from pg_replication_slots
+                   where slot_name = current_database() and active";
+        self.value(sql) == "1"
+    }
+
     /// Receives up to an end position.
     pub(crate) async fn receive_to(&self, endpos: Lsn) -> Result<ReceiveEnd> {
         self.sentinel().set_endpos(Some(endpos)).unwrap();
@@ -194,7 +210,7 @@ impl Source {
     /// The transactions in the store that end after a position, and whether one is incomplete.
     pub(crate) async fn stored_so_far(&self, after: Lsn) -> (Vec<Transaction>, bool) {
         let state = store::read_state(&self.cdc()).unwrap().unwrap();
-        let (_, positions) = tokio::sync::watch::channel(state.positions);
+        let (_, positions) = watch::channel(state.positions);
         let mut reader = StoreReader::open(&self.cdc(), after, positions).await.unwrap();
         let mut decoder = Decoder::new(self.plugin);
         let mut transactions = Vec::new();
@@ -224,7 +240,7 @@ impl Source {
                     ChangeEvent::Commit(commit) => transactions
                         .push(Transaction { end: commit.end_lsn, changes: open.take().unwrap() }),
                     ChangeEvent::Abandon => open = None,
-                    ChangeEvent::Position(_) => {}
+                    ChangeEvent::Position(_) | ChangeEvent::End(_) => {}
                 }
             }
         }
@@ -248,6 +264,54 @@ impl Drop for Source {
              select pg_drop_replication_slot(slot_name) from pg_replication_slots
              where database = current_database()",
         );
+    }
+}
+
+/// A receiver that runs.
+pub(crate) struct Receiving {
+    /// How far the store is on disk.
+    pub(crate) positions: watch::Receiver<Positions>,
+    /// How far receiving is.
+    pub(crate) progress: watch::Receiver<ReceiveProgress>,
+    stop: StopSignal,
+    task: JoinHandle<Result<ReceiveEnd>>,
+}
+
+impl Receiving {
+    /// Starts a receiver.
+    pub(crate) fn start(receiver: Receiver) -> Self {
+        let (positions, progress) = (receiver.positions(), receiver.progress());
+        let stop = StopSignal::new();
+        let own = stop.clone();
+        let task = tokio::spawn(async move { receiver.run(&own).await });
+        Self { positions, progress, stop, task }
+    }
+
+    /// Whether it has ended.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.task.is_finished()
+    }
+
+    /// Waits until how far it is, on disk or on the wire, has changed, or it has ended.
+    pub(crate) async fn changed(&mut self) {
+        let changed = async {
+            tokio::select! {
+                _ = self.positions.changed() => {}
+                _ = self.progress.changed() => {}
+            }
+        };
+        within(changed).await;
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(self) -> Result<ReceiveEnd> {
+        within(self.task).await.unwrap()
+    }
+
+    /// Asks it to stop and waits until it has.
+    pub(crate) async fn stop(self) {
+        self.stop.stop_gracefully();
+        assert_eq!(self.ended().await.unwrap(), ReceiveEnd::Stopped);
     }
 }
 
