@@ -438,25 +438,29 @@ fn tear(dir: &std::path::Path, durable: Positions, random: &mut Random) {
     }
 }
 
+/// One history from beginning to end; returns what happened in it.
+fn run(seed: u64) -> BTreeMap<&'static str, u32> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(seed);
+        for _ in 0..STEPS {
+            world.step().await;
+        }
+        world.settle().await;
+        world.seen
+    })
+}
+
 // trap C-1 C-3 C-5 C-6 C-7 C-13 X-1 X-2
 #[test]
 fn whatever_crashes_nothing_is_confirmed_too_early_applied_twice_or_skipped() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let mut seen = BTreeMap::<&str, u32>::new();
     for seed in 1..=SEEDS {
-        let mut world = World::new(seed);
-        let history = async {
-            for _ in 0..STEPS {
-                world.step().await;
-            }
-            world.settle().await;
-        };
-        let run = std::panic::AssertUnwindSafe(|| runtime.block_on(history));
-        if let Err(panic) = std::panic::catch_unwind(run) {
-            eprintln!("seed {seed}");
-            std::panic::resume_unwind(panic);
-        }
-        for (what, count) in world.seen {
+        // A thread of its own: its name is in the message when something does not hold.
+        let history = std::thread::Builder::new().name(format!("seed {seed}"));
+        let events = history.spawn(move || run(seed)).unwrap().join();
+        let events = events.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        for (what, count) in events {
             *seen.entry(what).or_default() += count;
         }
     }
