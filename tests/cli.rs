@@ -130,7 +130,11 @@ fn groups_and_unknown_words_list_what_there_is() {
 fn bad_options_are_named_and_exit_1() {
     for (options, said) in [
         (&["--bogus"][..], "unknown option \"--bogus\""),
-        (&["--skip-ext"], "unknown option \"--skip-ext\""),
+        (
+            &["--skip-ext"],
+            "option \"--skip-ext\" is ambiguous: --skip-extensions, --skip-ext-comments",
+        ),
+        (&["--no-o=x"], "option --no-owner takes no value"),
         (&["--table-jobs"], "option --table-jobs needs a value"),
         (
             &["--table-jobs", "0"],

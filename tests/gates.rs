@@ -7,6 +7,7 @@
 //! | `isolation` | `proto` does no I/O; below `cli` nobody reads the environment or prints |
 //! | `documents` | reference, options, variables, error classes, exit codes are documented |
 //! | `files` | every `.sql` file is used and explained; every fuzz target has a corpus |
+//! | `options` | every command and option is passed by a test that `docs/options.md` names |
 //! | `traps` | tests and `docs/traps.md` agree on what is tested |
 
 #[path = "gates/documents.rs"]
@@ -17,6 +18,8 @@ mod files;
 mod isolation;
 #[path = "gates/layers.rs"]
 mod layers;
+#[path = "gates/options.rs"]
+mod options;
 #[path = "gates/source.rs"]
 mod source;
 #[path = "gates/traps.rs"]

@@ -90,7 +90,7 @@ fn show_summary(summary: &RunSummary, path: &Path) -> Result<()> {
 }
 
 /// The resolved settings as a table or as JSON.
-fn settings_text(shown: &[ShownSetting], format: PlanFormat) -> Result<String> {
+pub(super) fn settings_text(shown: &[ShownSetting], format: PlanFormat) -> Result<String> {
     match format {
         PlanFormat::Text => {
             let columns = [Column::left("Setting"), Column::left("Value"), Column::left("From")];

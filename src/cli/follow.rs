@@ -1,18 +1,27 @@
 //! Runs `follow` and `clone --follow`: settings, signals, display, command, result.
 
-use super::args::FollowArgs;
+use super::args::CloneArgs;
+use super::clone::settings_text;
 use super::exit::Exit;
 use super::program::{Program, explain_stop};
-use super::settings;
+use super::settings::{self, ResolvedFollow};
 use crate::base::error::Result;
 use crate::base::summary::{RunSummary, Severity};
 use crate::command::clone::CloneOutcome;
 use crate::command::follow::{self, FollowOutcome};
-use crate::config::{CloneConfig, FollowConfig};
+use crate::config::{CloneConfig, FollowConfig, PlanFormat};
+use crate::report;
 
 /// Runs `follow` with these options.
-pub(super) fn run(args: &FollowArgs, program: &Program) -> Result<Exit> {
-    let (config, resume) = settings::resolve_follow(args, &program.environment)?;
+pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
+    let ResolvedFollow { config, resume, shown } =
+        settings::resolve_follow(args, &program.environment)?;
+    if args.run.show_settings {
+        let json = args.run.json || program.json;
+        let format = if json { PlanFormat::Json } else { PlanFormat::Text };
+        report::print(&settings_text(&shown, format)?)?;
+        return Ok(Exit::Success);
+    }
     let work = program.beside_display(async |_, stop| follow::run(config, resume, stop).await);
     let outcome = Program::block_on(work)??.map_err(explain_stop)?;
     Ok(show(&outcome))

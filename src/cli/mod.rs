@@ -164,7 +164,10 @@ fn dispatch(
             start(&[&args.common]).and_then(|program| check::run(&args, &program))
         }
         Some(Command::Ping(args)) => {
-            start(&[&args.common]).and_then(|program| program::ping(&args, &program))
+            // It sends no SQL worth a level of its own: -vv is DEBUG, -vvv is TRACE.
+            let more = u8::from(common.verbose.saturating_add(args.common.verbose) >= 2);
+            let more = CommonArgs { verbose: more, ..CommonArgs::default() };
+            start(&[&args.common, &more]).and_then(|program| program::ping(&args, &program))
         }
     };
     result.unwrap_or_else(|error| {

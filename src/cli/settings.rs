@@ -27,7 +27,7 @@ use crate::config::{
 };
 use crate::connect::conninfo::ConnInfo;
 
-pub use changes::resolve_follow;
+pub use changes::{ResolvedFollow, resolve_follow};
 pub use compare::resolve_compare;
 pub use list::{ResolvedList, resolve_list};
 pub use snapshot::resolve_snapshot;

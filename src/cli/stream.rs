@@ -84,7 +84,7 @@ pub(super) fn run(command: &StreamCommand, program: &Program) -> Result<Exit> {
 
 /// Runs `stream prune`.
 fn run_prune(args: &PruneArgs, program: &Program) -> Result<Exit> {
-    let directory = settings::resolve_directory(args.directory.dir.as_ref(), &program.environment);
+    let directory = settings::resolve_directory(args.stream.run.dir.as_ref(), &program.environment);
     let mode = if args.dry_run { Prune::DryRun } else { Prune::Remove };
     stream::prune::run(&directory, mode)?;
     Ok(Exit::Success)

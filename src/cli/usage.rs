@@ -160,7 +160,11 @@ fn wrong(error: &clap::Error, command: &clap::Command) -> String {
     // clap names an option with its value name: "--table-jobs <N>".
     let option = argument.split([' ', '=']).next().unwrap_or_default();
     let value = context(error, ContextKind::InvalidValue).unwrap_or_default();
+    let candidates = candidates(command, option);
     let sentence = match error.kind() {
+        ErrorKind::UnknownArgument if candidates.len() > 1 => {
+            format!("option \"{option}\" is ambiguous: {}", candidates.join(", "))
+        }
         ErrorKind::UnknownArgument if option.starts_with('-') => {
             format!("unknown option \"{option}\"")
         }
@@ -179,12 +183,25 @@ fn wrong(error: &clap::Error, command: &clap::Command) -> String {
         _ => error.kind().to_string(),
     };
     let mut text = format!("{name}: {sentence}\n");
-    if let Some(near) = context(error, ContextKind::SuggestedArg) {
+    if let Some(near) = context(error, ContextKind::SuggestedArg).filter(|_| candidates.is_empty()) {
         let _ = writeln!(text, "hint: the nearest option is {near}");
     }
     let _ = writeln!(text, "usage: {}", synopsis(command));
     let _ = writeln!(text, "hint: `{name} --help` lists the options");
     text
+}
+
+/// The long options that begin with what was given.
+fn candidates(command: &clap::Command, given: &str) -> Vec<String> {
+    let Some(beginning) = given.strip_prefix("--").filter(|text| !text.is_empty()) else {
+        return Vec::new();
+    };
+    let fits = |argument: &clap::Arg| {
+        let aliases = argument.get_all_aliases().unwrap_or_default();
+        let mut names = argument.get_long().into_iter().chain(aliases);
+        names.find(|name| name.starts_with(beginning)).map(|name| format!("--{name}"))
+    };
+    command.get_arguments().filter_map(fits).collect()
 }
 
 /// An argument as it may be shown: a connection string in the wrong place may hold a password.

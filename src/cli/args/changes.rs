@@ -1,11 +1,8 @@
-//! `follow`, and what every command has that receives or applies changes.
-
-use std::path::PathBuf;
+//! What every command has that receives or applies changes.
 
 use clap::{Args, ValueEnum};
 use proto::lsn::Lsn;
 
-use super::{CommonArgs, ConnectionArgs};
 use crate::base::units::ByteSize;
 
 /// How changes are received and applied.
@@ -62,41 +59,4 @@ pub enum PluginArg {
     /// The server's example.
     #[value(name = "test_decoding")]
     TestDecoding,
-}
-
-/// Options of `follow`.
-///
-/// Source: spec/commands.md 2.5.
-#[derive(Debug, Args)]
-pub struct FollowArgs {
-    /// The two ends.
-    #[command(flatten)]
-    pub connections: ConnectionArgs,
-    /// Where state lives and how a run continues.
-    #[command(flatten)]
-    pub run: FollowRunArgs,
-    /// How changes are received and applied.
-    #[command(flatten)]
-    pub changes: ChangeArgs,
-    /// The options that every command has.
-    #[command(flatten)]
-    pub common: CommonArgs,
-}
-
-/// Where state lives and how `follow` continues.
-#[derive(Debug, Args)]
-#[command(next_help_heading = "Run")]
-pub struct FollowRunArgs {
-    /// Work directory [default: $TMPDIR/pgcopydb, or /tmp/pgcopydb]
-    #[arg(short = 'D', long, value_name = "PATH")]
-    pub dir: Option<PathBuf>,
-    /// Filter file: which schemas and tables to follow
-    #[arg(short = 'F', long, visible_alias = "filter", value_name = "FILE")]
-    pub filters: Option<PathBuf>,
-    /// Continue an earlier run; also what happens without this option when there is one
-    #[arg(short = 'R', long)]
-    pub resume: bool,
-    /// Drop slot, publications, origin and received changes of an earlier run first
-    #[arg(short = 'r', long)]
-    pub restart: bool,
 }

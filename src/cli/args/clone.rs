@@ -1,4 +1,4 @@
-//! `clone`, `fork`, `copy db`: the shared option set of everything that copies.
+//! `clone`, `fork`, `copy db`, `follow`: the shared option set of everything that copies or follows.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use super::{ChangeArgs, CommonArgs, ConnectionArgs};
 use crate::base::units::{ByteSize, JobCount, parse_positive};
 
-/// Options of `clone`, `fork` and `copy db`.
+/// Options of `clone`, `fork`, `copy db` and `follow`.
 ///
 /// Source: spec/commands.md 2.3.
 #[derive(Debug, Args)]

@@ -22,7 +22,7 @@ mod stream;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub use changes::{ChangeArgs, FollowArgs, PluginArg};
+pub use changes::{ChangeArgs, PluginArg};
 pub use clone::{CloneArgs, CopyFormatArg};
 pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
 pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};
@@ -33,7 +33,7 @@ pub use list::{ListArgs, ListCommand, ListGroup};
 pub use ping::PingArgs;
 pub use restore::{ParseListArgs, RestoreArgs, RestoreCommand, RestoreGroup};
 pub use sentinel::{
-    PruneArgs, ReceiveArgs, SentinelCommand, SentinelGetArgs, SentinelGroup, SentinelSetCommand,
+    PruneArgs, SentinelCommand, SentinelGetArgs, SentinelGroup, SentinelSetCommand,
 };
 pub use snapshot::{SlotArgs, SnapshotArgs};
 pub use stream::{ApplyArgs, StreamArgs, StreamCommand, StreamGroup, StreamRunArgs};
@@ -82,7 +82,7 @@ pub enum Command {
     Snapshot(SnapshotArgs),
     /// Receive and apply what the source commits after it was cloned
     #[command(override_usage = "pgcopydb follow --source URI --target URI [options]")]
-    Follow(Box<FollowArgs>),
+    Follow(Box<CloneArgs>),
     /// Receive and apply changes step by step
     Stream(StreamGroup),
     /// Copy database objects

@@ -24,8 +24,27 @@ const RUN: [&str; 4] = ["resume", "restart", "not-consistent", "snapshot"];
 const RECEIVE: [&str; 5] =
     ["wal2json-numeric-as-string", "endpos", "max-replaydb-size", "max-changes-size", "resume"];
 
+/// Options of commands that receive changes and apply them.
+const CHANGES: [&str; 11] = [
+    "plugin",
+    "wal2json-numeric-as-string",
+    "slot-name",
+    "create-slot",
+    "publication",
+    "origin",
+    "endpos",
+    "replay-no-op-updates",
+    "ignore-missing-rows",
+    "max-replaydb-size",
+    "max-changes-size",
+];
+
+/// Options of commands that apply changes which are here.
+const APPLY: [&str; 6] =
+    ["plugin", "origin", "endpos", "filters", "replay-no-op-updates", "ignore-missing-rows"];
+
 /// Commands with a shared set of options, and what each uses of it.
-const USED: [(&str, &[&[&str]]); 31] = [
+const USED: [(&str, &[&[&str]]); 35] = [
     ("copy roles", &[&["no-role-passwords"]]),
     ("copy extensions", &[&RUN, &["requirements", "filters", "table-jobs", "fail-fast"]]),
     ("copy schema", &[&RUN, &SCHEMA, &["index-jobs", "restore-jobs", "requirements", "fail-fast"]]),
@@ -79,10 +98,15 @@ const USED: [(&str, &[&[&str]]); 31] = [
         ],
     ),
     ("list progress", &[&["summary"]]),
+    ("follow", &[&CHANGES, &["resume", "restart", "filters"]]),
     ("stream setup", &[&["origin", "endpos"]]),
     ("stream cleanup", &[&["slot-name", "origin", "publication"]]),
     ("stream prefetch", &[&RECEIVE]),
     ("stream receive", &[&RECEIVE, &["to-stdout"]]),
+    ("stream prune", &[&["dry-run"]]),
+    ("stream catchup", &[&APPLY]),
+    ("stream replay", &[&CHANGES, &["resume", "filters"]]),
+    ("stream apply", &[&APPLY, &["from-stdin"]]),
     ("stream transform", &[&["endpos", "replay-no-op-updates"]]),
 ];
 

@@ -1,4 +1,4 @@
-//! `stream sentinel`, and what `stream receive` and `stream prune` have of their own.
+//! `stream sentinel`, and what `stream prune` has of its own.
 
 use std::path::PathBuf;
 
@@ -7,29 +7,15 @@ use proto::lsn::Lsn;
 
 use super::{CommonArgs, DirectoryArgs, SourceArgs, StreamArgs};
 
-/// Options of `stream receive`.
-#[derive(Debug, Args)]
-pub struct ReceiveArgs {
-    /// Print every message of the output plugin, too, one per line
-    #[arg(short = 'O', long)]
-    pub to_stdout: bool,
-    /// What all `stream` commands have.
-    #[command(flatten)]
-    pub stream: StreamArgs,
-}
-
 /// Options of `stream prune`.
 #[derive(Debug, Args)]
 pub struct PruneArgs {
     /// Say what would be removed, and remove nothing
     #[arg(long)]
     pub dry_run: bool,
-    /// Where the received changes are.
+    /// What all `stream` commands have.
     #[command(flatten)]
-    pub directory: DirectoryArgs,
-    /// The options that every command has.
-    #[command(flatten)]
-    pub common: CommonArgs,
+    pub stream: StreamArgs,
 }
 
 /// `pgcopydb stream sentinel`.

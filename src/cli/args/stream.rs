@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 
 use super::{
-    ChangeArgs, CommonArgs, ConnectionArgs, PruneArgs, ReceiveArgs, SentinelCommand, SentinelGroup,
+    ChangeArgs, CommonArgs, ConnectionArgs, PruneArgs, SentinelCommand, SentinelGroup,
 };
 
 /// `pgcopydb stream`.
@@ -33,10 +33,10 @@ pub enum StreamCommand {
     Prefetch(Box<StreamArgs>),
     /// Receive changes, apply nothing
     #[command(override_usage = "pgcopydb stream receive --source URI [options]")]
-    Receive(Box<ReceiveArgs>),
+    Receive(Box<StreamArgs>),
     /// Remove received changes that are applied
     #[command(override_usage = "pgcopydb stream prune [options]")]
-    Prune(PruneArgs),
+    Prune(Box<PruneArgs>),
     /// Read and change the positions that running processes go by
     Sentinel(SentinelGroup),
     /// Apply the changes that another process receives, once it may
@@ -61,11 +61,11 @@ impl StreamCommand {
             | Self::Cleanup(args)
             | Self::Prefetch(args)
             | Self::Catchup(args)
+            | Self::Receive(args)
             | Self::Replay(args)
             | Self::Transform(args) => vec![&args.common],
-            Self::Receive(args) => vec![&args.stream.common],
             Self::Apply(args) => vec![&args.stream.common],
-            Self::Prune(args) => vec![&args.common],
+            Self::Prune(args) => vec![&args.stream.common],
             Self::Sentinel(group) => std::iter::once(&group.common)
                 .chain(group.command.iter().flat_map(SentinelCommand::common))
                 .collect(),
@@ -119,4 +119,16 @@ pub struct StreamRunArgs {
     /// Accepted for scripts of earlier versions; `stream` commands always continue
     #[arg(short = 'C', long)]
     pub not_consistent: bool,
+    /// Refused: a `stream` command continues, `stream cleanup` and `follow --restart` begin anew
+    #[arg(short = 'r', long, hide = true)]
+    pub restart: bool,
+    /// Accepted for scripts of earlier versions; no `stream` command reads under a snapshot
+    #[arg(short = 'N', long, value_name = "ID")]
+    pub snapshot: Option<String>,
+    /// Print every message of the output plugin, too, one per line
+    #[arg(short = 'O', long)]
+    pub to_stdout: bool,
+    /// Read the changes as SQL text from standard input, as `stream apply -` does
+    #[arg(short = 'I', long)]
+    pub from_stdin: bool,
 }

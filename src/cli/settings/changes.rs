@@ -2,10 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::{Connections, Resolver, contradiction};
+use super::{Connections, Resolver, ShownSetting, contradiction};
 use crate::base::error::{Error, Result};
 use crate::base::units::ValueError;
-use crate::cli::args::{ChangeArgs, FollowArgs, PluginArg};
+use crate::cli::args::{ChangeArgs, CloneArgs, PluginArg};
 use crate::cli::environment::ProcessEnvironment;
 use crate::config::{FollowConfig, Plugin, Resume};
 
@@ -19,20 +19,36 @@ const SEGMENT_BYTES_DEFAULT: u64 = 64 << 20;
 /// Smallest file of received changes: a header must be small beside it.
 const SEGMENT_BYTES_MIN: u64 = 1 << 20;
 
+/// Settings of `follow` and where each came from.
+#[derive(Debug)]
+pub struct ResolvedFollow {
+    /// The settings.
+    pub config: FollowConfig,
+    /// What to do with an earlier run.
+    pub resume: Resume,
+    /// All of them as text.
+    pub shown: Vec<ShownSetting>,
+}
+
 /// Resolves the settings of `follow`.
 ///
 /// # Errors
 /// Class `Config`, as for [`super::resolve_clone`].
 pub fn resolve_follow(
-    args: &FollowArgs,
+    args: &CloneArgs,
     environment: &ProcessEnvironment,
-) -> Result<(FollowConfig, Resume)> {
+) -> Result<ResolvedFollow> {
     let mut resolver = Resolver::new(environment);
     let connections = resolver.connections(&args.connections)?;
     let directory = resolver.directory(args.run.dir.as_ref());
     let resume = resolver.resume(args.run.resume, args.run.restart)?;
-    let filters = resolver.filters(args.run.filters.as_ref())?;
-    Ok((resolver.changes(&args.changes, connections, directory, filters)?, resume))
+    let filters = resolver.filters(args.selection.filters.as_ref())?;
+    if args.selection.all_databases {
+        return Err(Error::config("option --all-databases belongs to clone")
+            .hint("`pgcopydb clone --all-databases --follow` continues what it began."));
+    }
+    let config = resolver.changes(&args.changes, connections, directory, filters)?;
+    Ok(ResolvedFollow { config, resume, shown: resolver.shown })
 }
 
 impl Resolver<'_> {

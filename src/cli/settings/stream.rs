@@ -64,8 +64,8 @@ pub fn resolve_stream(
             ResolvedStream::Receive(resolver.one_sided(args)?, Echo::Quiet)
         }
         StreamCommand::Receive(args) => {
-            let echo = if args.to_stdout { Echo::Standard } else { Echo::Quiet };
-            ResolvedStream::Receive(resolver.one_sided(&args.stream)?, echo)
+            let echo = if args.run.to_stdout { Echo::Standard } else { Echo::Quiet };
+            ResolvedStream::Receive(resolver.one_sided(args)?, echo)
         }
         StreamCommand::Prune(_) | StreamCommand::Sentinel(_) => {
             return Err(Error::internal("a command without these settings"));
@@ -80,7 +80,7 @@ pub fn resolve_stream(
             ResolvedStream::CatchUp(resolver.stream(args, connections)?)
         }
         StreamCommand::Transform(args) => ResolvedStream::Print(resolver.print(args)?),
-        StreamCommand::Apply(args) if args.input.is_some() => {
+        StreamCommand::Apply(args) if args.input.is_some() || args.stream.run.from_stdin => {
             let target = resolver.connection("target", args.stream.connections.target.as_ref())?;
             let target = target.ok_or_else(|| {
                 Error::config("option --target is mandatory and missing")
@@ -118,6 +118,12 @@ impl Resolver<'_> {
 
     /// Settings between two ends. Nothing is created: `stream setup` and `follow` do.
     fn stream(&mut self, args: &StreamArgs, connections: Connections) -> Result<FollowConfig> {
+        if args.run.restart {
+            return Err(Error::config("option --restart: `stream` commands always continue").hint(
+                "`pgcopydb stream cleanup` removes slot, publication and origin; `pgcopydb follow \
+                 --restart` begins anew.",
+            ));
+        }
         let directory: PathBuf = self.directory(args.run.dir.as_ref());
         let filters = self.filters(args.run.filters.as_ref())?;
         let config = self.changes(&args.changes, connections, directory, filters)?;
