@@ -4,6 +4,7 @@ use super::args::CloneArgs;
 use super::exit::Exit;
 use super::program::Program;
 use super::settings::{self, ResolvedClone};
+use super::shown::settings_text;
 use crate::base::error::Result;
 use crate::command;
 use crate::config::PlanFormat;
@@ -11,8 +12,12 @@ use crate::report;
 
 /// Runs `check` with the options of a `clone`. Exit code 12 when something blocks.
 pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
-    let ResolvedClone { config, follow, .. } =
+    let ResolvedClone { config, follow, shown } =
         settings::resolve_clone(args, program.json, &program.environment)?;
+    if args.run.show_settings {
+        report::print(&settings_text(&shown, config.plan_format)?)?;
+        return Ok(Exit::Success);
+    }
     let examination = Program::block_on(command::check::run(&config, follow.is_some()))??;
     let text = match config.plan_format {
         PlanFormat::Text => report::check::text(&examination),

@@ -5,14 +5,14 @@ use std::path::Path;
 use super::args::CloneArgs;
 use super::exit::Exit;
 use super::program::{Program, explain_stop};
-use super::settings::{self, ResolvedClone, ShownSetting};
+use super::settings::{self, ResolvedClone};
+use super::shown::settings_text;
 use crate::base::error::{Error, Result};
 use crate::base::summary::RunSummary;
 use crate::command::all_databases::{self, AllOutcome};
 use crate::command::clone::{self, CloneOutcome};
-use crate::config::{CloneConfig, PlanFormat};
+use crate::config::CloneConfig;
 use crate::local::workdir;
-use crate::report::table::{self, Column};
 use crate::report::{self, databases as databases_report, summary_json, summary_text};
 
 /// Runs `clone` with these options.
@@ -87,35 +87,4 @@ fn show_summary(summary: &RunSummary, path: &Path) -> Result<()> {
     report::findings::log(&summary.findings);
     report::print(&summary_text::render(summary))?;
     workdir::replace_file(path, summary_json::render(summary)?.as_bytes())
-}
-
-/// The resolved settings as a table or as JSON.
-pub(super) fn settings_text(shown: &[ShownSetting], format: PlanFormat) -> Result<String> {
-    match format {
-        PlanFormat::Text => {
-            let columns = [Column::left("Setting"), Column::left("Value"), Column::left("From")];
-            let rows: Vec<Vec<String>> = shown
-                .iter()
-                .map(|setting| {
-                    vec![setting.name.into(), setting.value.clone(), setting.origin.to_string()]
-                })
-                .collect();
-            Ok(table::render(&columns, &rows))
-        }
-        PlanFormat::Json => {
-            let entries: Vec<serde_json::Value> = shown
-                .iter()
-                .map(|setting| {
-                    serde_json::json!({
-                        "setting": setting.name,
-                        "value": setting.value,
-                        "from": setting.origin.to_string(),
-                    })
-                })
-                .collect();
-            serde_json::to_string_pretty(&entries)
-                .map(|text| text + "\n")
-                .map_err(|error| Error::internal(format!("could not print the settings: {error}")))
-        }
-    }
 }

@@ -1,10 +1,10 @@
 //! Runs `follow` and `clone --follow`: settings, signals, display, command, result.
 
 use super::args::CloneArgs;
-use super::clone::settings_text;
 use super::exit::Exit;
 use super::program::{Program, explain_stop};
 use super::settings::{self, ResolvedFollow};
+use super::shown::settings_text;
 use crate::base::error::Result;
 use crate::base::summary::{RunSummary, Severity};
 use crate::command::clone::CloneOutcome;

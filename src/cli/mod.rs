@@ -26,6 +26,7 @@ mod program;
 pub mod reference;
 mod sentinel;
 pub mod settings;
+mod shown;
 pub mod signals;
 mod snapshot;
 mod step;

@@ -118,6 +118,13 @@ pub fn resolve_clone(
     if not_consistent && snapshot.is_some() {
         return Err(contradiction("--not-consistent", "--snapshot"));
     }
+    let own = [(not_consistent, "--not-consistent"), (snapshot.is_some(), "--snapshot")];
+    if let Some((_, option)) = own.into_iter().find(|(given, _)| *given && args.run.follow) {
+        return Err(contradiction("--follow", option).hint(
+            "The copy is read under the snapshot of the slot, where its changes begin; the one that \
+             `pgcopydb snapshot --follow` holds for this work directory is found by itself.",
+        ));
+    }
     let fail_fast = resolver.flag("fail-fast", args.run.fail_fast)?;
     let jobs = resolver.jobs(args)?;
     let concurrency = &args.concurrency;

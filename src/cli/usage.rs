@@ -183,7 +183,8 @@ fn wrong(error: &clap::Error, command: &clap::Command) -> String {
         _ => error.kind().to_string(),
     };
     let mut text = format!("{name}: {sentence}\n");
-    if let Some(near) = context(error, ContextKind::SuggestedArg).filter(|_| candidates.is_empty()) {
+    if let Some(near) = context(error, ContextKind::SuggestedArg).filter(|_| candidates.is_empty())
+    {
         let _ = writeln!(text, "hint: the nearest option is {near}");
     }
     let _ = writeln!(text, "usage: {}", synopsis(command));

@@ -88,6 +88,40 @@ fn no_tablespaces_puts_everything_into_the_default() {
                      where relnamespace = 'public'::regnamespace";
     assert_eq!(source.psql("postgres", elsewhere).unwrap(), "7|6");
     assert_eq!(target.psql("postgres", elsewhere).unwrap(), "7|0");
+    // The steps of a migration by hand have the same switch.
+    for (database, steps) in [
+        ("copied", &["copy schema --no-tablespaces"][..]),
+        ("restored", &["dump schema", "restore schema --no-tablespaces"]),
+        ("indexed", &["copy table-data", "copy indexes --no-tablespaces"]),
+    ] {
+        target.psql("postgres", &format!("create database {database}")).unwrap();
+        if database == "indexed" {
+            target.psql(database, "create table t (id int, x int)").unwrap();
+        }
+        for step in steps {
+            let program = testbed::Pgcopydb::new().unwrap().args(step.split(' '));
+            let program = program.ends(&source.uri("postgres"), &target.uri(database));
+            let work = dir.path().join(database);
+            let filters = dir.path().join("only-t.ini");
+            std::fs::write(&filters, "[include-only-table]\npublic.t\n").unwrap();
+            let program = match database {
+                "indexed" => program.arg("--filters").arg(filters),
+                _ => program,
+            };
+            program
+                .arg("--dir")
+                .arg(work)
+                .env("PG_CONFIG", pg_config.as_os_str())
+                .run()
+                .unwrap()
+                .success()
+                .unwrap();
+        }
+        let counted = target.psql(database, elsewhere).unwrap();
+        assert!(counted.ends_with("|0"), "{database}: {counted}");
+        let indexes = "select count(*) from pg_index where indrelid = 't'::regclass";
+        assert_eq!(target.psql(database, indexes).unwrap(), "3", "{database}");
+    }
 }
 
 #[test]
@@ -184,4 +218,104 @@ fn not_consistent_needs_no_exported_snapshot() {
     assert!(output.stderr.contains("pg_export_snapshot"), "{}", output.stderr);
     program().arg("--not-consistent").run().unwrap().success().unwrap();
     assert_eq!(pair.target_value("select count(*) from t"), "1");
+}
+
+#[test]
+fn job_counts_are_those_of_the_summary_and_large_objects_may_stay_behind() {
+    let sql = "create table t (id int primary key, v text); create index on t (v);
+               insert into t select g, g from generate_series(1, 1000) g;
+               select lo_from_bytea(0, 'x') from generate_series(1, 10) g";
+    let jobs = ["--table-jobs", "3", "--index-jobs", "2", "--restore-jobs", "1"];
+    let pair = Pair::with("jobcounts", sql);
+    pair.clone(&[&jobs[..], &["--large-objects-jobs", "5", "--use-copy-binary"]].concat());
+    pair.assert_same();
+    let text = std::fs::read_to_string(pair.dir.path().join("work/summary.json")).unwrap();
+    let summary: serde_json::Value = serde_json::from_str(&text).unwrap();
+    assert_eq!(
+        (&summary["setup"]["table-jobs"], &summary["setup"]["index-jobs"]),
+        (&3.into(), &2.into())
+    );
+    let concurrency = |label: &str| {
+        let steps = summary["steps"].as_array().unwrap();
+        steps.iter().find(|step| step["label"] == label).unwrap()["concurrency"].clone()
+    };
+    for (label, count) in [
+        ("COPY (cumulative)", 3),
+        ("CREATE INDEX (cumulative)", 2),
+        ("Large Objects (cumulative)", 5),
+        ("Finalize Schema", 1),
+    ] {
+        assert_eq!(concurrency(label), count, "{label}: {text}");
+    }
+    for (name, option) in [("nolarge", "--skip-large-objects"), ("noblobs", "--skip-blobs")] {
+        let pair = Pair::with(name, sql);
+        pair.clone(&[option]);
+        assert_eq!(pair.target_value("select count(*) from t"), "1000");
+        assert_eq!(pair.target_value("select count(*) from pg_largeobject"), "0", "{option}");
+    }
+}
+
+#[test]
+fn fork_and_copy_db_are_clone_by_other_names() {
+    let sql = "create table t (id serial primary key, v text);
+               insert into t (v) select g from generate_series(1, 1000) g";
+    for (name, words) in [("forked", "fork"), ("copiedDb", "copy db")] {
+        let pair = Pair::with(name, sql);
+        let program = testbed::Pgcopydb::new().unwrap().args(words.split(' '));
+        let pg_config = Installation::find(Major::V18).unwrap().bindir.join("pg_config");
+        let output = program
+            .ends(&pair.source.uri(), &pair.target.uri())
+            .arg("--dir")
+            .arg(pair.dir.path().join("work"))
+            .env("PG_CONFIG", pg_config)
+            .run()
+            .unwrap()
+            .success()
+            .unwrap();
+        assert!(output.stdout.contains("Total Wall Clock Duration"), "{output}");
+        pair.assert_same();
+    }
+}
+
+#[test]
+fn resume_completes_what_failed_and_copies_nothing_twice() {
+    let pair = Pair::with(
+        "resumeopt",
+        "create table bad (id int); insert into bad values (1);
+         create table good (id int); insert into good select generate_series(1, 100)",
+    );
+    pair.target
+        .psql(
+            "create function narrow() returns event_trigger language plpgsql as $$
+             begin
+               if to_regclass('public.bad') is not null then
+                 execute 'alter table public.bad add constraint never check (id < 0)';
+               end if;
+             exception when duplicate_object then null;
+             end $$;
+             create event trigger narrow on ddl_command_end when tag in ('CREATE TABLE')
+               execute function narrow();
+             alter event trigger narrow enable always",
+        )
+        .unwrap();
+    assert!(!pair.program().run().unwrap().status.success());
+    let copied = "select xmin from good limit 1";
+    let before = pair.target_value(copied);
+    pair.target
+        .psql("drop event trigger narrow; drop function narrow; alter table bad drop constraint never")
+        .unwrap();
+    pair.clone(&["--resume"]);
+    assert_eq!(pair.target_value("select count(*) from bad"), "1");
+    assert_eq!(pair.target_value(copied), before, "the other table was copied once");
+    pair.assert_same();
+}
+
+#[test]
+fn what_follows_has_a_snapshot_of_its_own() {
+    let pair = Pair::with("ownsnap", "create table t (id int primary key)");
+    for option in [&["--not-consistent"][..], &["--snapshot", "00000003-00000002-1"]] {
+        let program = pair.program().arg("--follow").args(option);
+        let output = program.run().unwrap().exit_code(1).unwrap();
+        assert!(output.stderr.contains(option[0]), "{output}");
+    }
 }

@@ -5,6 +5,7 @@
 mod extensions;
 mod filters;
 mod lists;
+mod options;
 mod progress;
 mod roles;
 mod snapshot;

@@ -389,3 +389,22 @@ fn extensions_differ_by_existence_version_and_schema() {
         ["extension citext: exists", "extension hstore: schema", "extension pg_trgm: version"];
     assert_eq!(found(&pair, &[]), expected.map(str::to_owned).into());
 }
+
+#[test]
+fn the_work_directory_gets_what_is_printed_and_the_exit_code_says_whether_it_differs() {
+    let pair = Pair::with("schemadir", "create table t (id int primary key)");
+    let dir = tempfile::tempdir().unwrap();
+    let compare = || {
+        let words = "compare schema --json --table-jobs 1 --dir";
+        let program = testbed::Pgcopydb::new().unwrap().args(words.split(' ')).arg(dir.path());
+        let program = program.ends(&pair.source.uri(), &pair.target.uri());
+        program.run().unwrap()
+    };
+    let written = || std::fs::read_to_string(dir.path().join("compare-schema.json")).unwrap();
+    let same = compare().success().unwrap();
+    assert_eq!(same.stdout, written());
+    pair.target("alter table t add v text");
+    let differs = compare().exit_code(8).unwrap();
+    assert_eq!(differs.stdout, written());
+    assert_ne!(differs.stdout, same.stdout);
+}

@@ -7,6 +7,8 @@ mod apply_faults;
 mod apply_random;
 mod capture;
 mod commands;
+mod manual;
+mod options;
 mod receive;
 mod setup;
 mod source;

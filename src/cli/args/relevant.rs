@@ -24,6 +24,26 @@ const RUN: [&str; 4] = ["resume", "restart", "not-consistent", "snapshot"];
 const RECEIVE: [&str; 5] =
     ["wal2json-numeric-as-string", "endpos", "max-replaydb-size", "max-changes-size", "resume"];
 
+/// Options that `check` looks at beside those of a schema: what is to be done, not how it continues.
+const EXAMINED: [&str; 16] = [
+    "table-jobs",
+    "index-jobs",
+    "restore-jobs",
+    "large-objects-jobs",
+    "split-tables-larger-than",
+    "split-max-parts",
+    "skip-split-by-ctid",
+    "estimate-table-sizes",
+    "copy-format",
+    "follow",
+    "requirements",
+    "roles",
+    "no-role-passwords",
+    "skip-large-objects",
+    "skip-vacuum",
+    "skip-db-properties",
+];
+
 /// Options of commands that receive changes and apply them.
 const CHANGES: [&str; 11] = [
     "plugin",
@@ -44,7 +64,7 @@ const APPLY: [&str; 6] =
     ["plugin", "origin", "endpos", "filters", "replay-no-op-updates", "ignore-missing-rows"];
 
 /// Commands with a shared set of options, and what each uses of it.
-const USED: [(&str, &[&[&str]]); 35] = [
+const USED: [(&str, &[&[&str]]); 37] = [
     ("copy roles", &[&["no-role-passwords"]]),
     ("copy extensions", &[&RUN, &["requirements", "filters", "table-jobs", "fail-fast"]]),
     ("copy schema", &[&RUN, &SCHEMA, &["index-jobs", "restore-jobs", "requirements", "fail-fast"]]),
@@ -98,6 +118,7 @@ const USED: [(&str, &[&[&str]]); 35] = [
         ],
     ),
     ("list progress", &[&["summary"]]),
+    ("check", &[&EXAMINED, &SCHEMA]),
     ("follow", &[&CHANGES, &["resume", "restart", "filters"]]),
     ("stream setup", &[&["origin", "endpos"]]),
     ("stream cleanup", &[&["slot-name", "origin", "publication"]]),
@@ -105,7 +126,7 @@ const USED: [(&str, &[&[&str]]); 35] = [
     ("stream receive", &[&RECEIVE, &["to-stdout"]]),
     ("stream prune", &[&["dry-run"]]),
     ("stream catchup", &[&APPLY]),
-    ("stream replay", &[&CHANGES, &["resume", "filters"]]),
+    ("stream replay", &[&APPLY, &RECEIVE, &["slot-name"]]),
     ("stream apply", &[&APPLY, &["from-stdin"]]),
     ("stream transform", &[&["endpos", "replay-no-op-updates"]]),
 ];

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 
-use super::{
-    ChangeArgs, CommonArgs, ConnectionArgs, PruneArgs, SentinelCommand, SentinelGroup,
-};
+use super::{ChangeArgs, CommonArgs, ConnectionArgs, PruneArgs, SentinelCommand, SentinelGroup};
 
 /// `pgcopydb stream`.
 #[derive(Debug, Args)]
