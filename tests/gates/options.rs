@@ -18,10 +18,9 @@ const COMMON: [&str; 6] = ["verbose", "debug", "trace", "quiet", "version", "hel
 
 /// What the page says of itself.
 const HEAD: &str = "# Commands and options, and the tests that pass them\n\n\
-    Made from the command tree by `UPDATE_DOCUMENTS=1 cargo test --test gates`, which keeps the last \
-    column: the tests that pass the option to the program and look at its effect. A gate \
-    (`tests/gates/options.rs`) demands one for every command, and for every option once per group of \
-    commands that share it.\n";
+    Made from the command tree (`tests/gates/options.rs` says how); the last column is written by hand: \
+    tests that pass the option to the program and look at its effect. A gate demands one for every \
+    command, and for every option once per group of commands that share it.\n";
 
 /// A row of the page: what it is about, and in which words a test may name it.
 struct Row {
