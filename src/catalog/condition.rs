@@ -81,10 +81,12 @@ pub async fn target(
     let schemas = array_literal(catalog.schemas.iter().map(|schema| schema.name.as_str()));
     let mut reader = Reader::new(session);
     let facts = reader.rows(&query::CONDITION_TARGET, &[], target_settings).await?;
+    let mut facts = facts.into_iter().next().unwrap_or_default();
+    facts.xml = source.facts.xml_columns == 0 || reader.has_xml().await?;
     let trigger = |fields: &mut Fields<'_>| Ok((fields.string()?, fields.string()?));
     let role = |fields: &mut Fields<'_>| Ok((fields.string()?, fields.flag()?));
     Ok(TargetCondition {
-        facts: facts.into_iter().next().unwrap_or_default(),
+        facts,
         event_triggers: reader.rows(&query::CONDITION_EVENT_TRIGGERS, &[], trigger).await?,
         roles: reader.rows(&query::CONDITION_TARGET_ROLES, &[Some(&roles)], role).await?,
         collations: reader
@@ -145,6 +147,23 @@ impl<'a> Reader<'a> {
     }
 }
 
+impl Reader<'_> {
+    /// Whether the server was built with libxml, by trying: only then it can read a value.
+    async fn has_xml(&mut self) -> Result<bool> {
+        let sql = "select pg_catalog.xml_is_well_formed_document('<a/>')";
+        match self.session.query(sql, &[]).await {
+            Ok(_) => Ok(true),
+            // feature_not_supported.
+            Err(error) if error.sqlstate() == Some("0A000") => Ok(false),
+            Err(error) if is_refusal(error.kind()) && !self.session.is_broken() => {
+                self.unchecked.push(error.to_string());
+                Ok(true)
+            }
+            Err(error) => Err(error),
+        }
+    }
+}
+
 /// Whether the server answered, and only refused this one query.
 fn is_refusal(kind: &ErrorKind) -> bool {
     matches!(kind, ErrorKind::Server(_) | ErrorKind::Unsupported(_) | ErrorKind::Internal(_))
@@ -168,6 +187,9 @@ fn source_facts(fields: &mut Fields<'_>) -> Result<SourceFacts> {
         large_objects_unreadable: fields.parse()?,
         large_object_example: fields.parse_optional()?,
         foreign_tables: fields.parse()?,
+        xml_columns: fields.parse()?,
+        xml_example: fields.optional_string()?,
+        xml_defaults: fields.parse()?,
     })
 }
 
@@ -217,6 +239,8 @@ fn target_settings(fields: &mut Fields<'_>) -> Result<TargetSettings> {
         auto_explain: fields.flag()?,
         read_only: fields.flag()?,
         lz4: fields.flag()?,
+        icu: fields.flag()?,
+        xml: true,
         managed_role: fields.optional_string()?,
         collation_recorded: fields.optional_string()?,
         collation_actual: fields.optional_string()?,

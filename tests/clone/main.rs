@@ -7,6 +7,7 @@
 mod check;
 mod encodings;
 mod everything;
+mod large;
 mod objects;
 mod options;
 mod refusals;

@@ -47,6 +47,57 @@ fn a_table_rewritten_after_the_snapshot_fails_by_name_and_is_never_empty() {
     }
 }
 
+// trap S-3
+#[test]
+fn only_the_table_that_is_being_copied_is_locked() {
+    // The target's domain waits for an advisory lock that the test holds there: the copy of "held"
+    // cannot end before it is released, and with one worker nothing else is copied meanwhile.
+    let pair = Pair::with(
+        "unlocked",
+        "create function wait_for_test(int) returns bool language plpgsql as
+           'begin perform pg_advisory_xact_lock_shared(4711); return true; end';
+         create domain waiting as int check (wait_for_test(value));
+         create table held (x waiting, y text);
+         -- 60 MB in the stream, more than lies in buffers between the servers.
+         insert into held select g, repeat('x', 60000) from generate_series(1, 1000) g;
+         create table queue (id int primary key); insert into queue values (1), (2);
+         create table other (id int primary key); insert into other values (1)",
+    );
+    let mut holder = pair.target.session().unwrap();
+    holder.run("select pg_advisory_lock(4711)").unwrap();
+    let running = pair.program().args(["--jobs", "1"]).spawn().unwrap();
+    let waiting = format!(
+        "select count(*) > 0 from pg_locks l join pg_database d on d.oid = l.database
+         where l.locktype = 'advisory' and not l.granted and d.datname = '{}'",
+        pair.target.name()
+    );
+    testbed::process::wait_until("the copy", Duration::from_secs(120), || {
+        Ok(pair.target_value(&waiting) == "t")
+    })
+    .unwrap();
+    let locked = "select string_agg(distinct c.relname, ',') from pg_locks l
+                  join pg_class c on c.oid = l.relation join pg_namespace n on n.oid = c.relnamespace
+                  where n.nspname = 'public' and l.pid <> pg_backend_pid()
+                    and l.database = (select oid from pg_database where datname = current_database())";
+    assert_eq!(pair.source_value(locked), "held");
+    // The application empties its queue and changes a table, without waiting for anybody.
+    pair.source
+        .psql(
+            "set lock_timeout = '10s'; begin; truncate queue; insert into queue values (7), (8), (9);
+             commit; alter table other set (fillfactor = 90)",
+        )
+        .unwrap();
+    holder.run("select pg_advisory_unlock(4711)").unwrap();
+    // What was rewritten meanwhile is noticed and copied under a new snapshot.
+    let output = running.wait(Duration::from_secs(120)).unwrap().success().unwrap();
+    assert!(output.stderr.contains("rewritten"), "{}", output.stderr);
+    assert_eq!(
+        pair.target_value("select string_agg(id::text, ',' order by id) from queue"),
+        "7,8,9"
+    );
+    assert_eq!(pair.target_value("select count(*) from held"), "1000");
+}
+
 // trap S-5
 #[test]
 fn rows_on_pages_that_came_after_the_plan_are_copied_once() {

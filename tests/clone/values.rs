@@ -303,3 +303,82 @@ fn the_widest_table_arrives() {
     );
     round_trip("wide", &sql, &[]);
 }
+
+// trap V-27
+#[test]
+fn unique_keys_of_case_insensitive_text_are_the_targets_as_well() {
+    // Debian's version 15 has ICU and citext.
+    let pair = Pair::between(Major::V15, Major::V15, "insensitive");
+    pair.source
+        .psql(
+            "create extension citext;
+             create collation ci (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+             create table t (id int primary key, a text collate ci unique, b citext unique);
+             insert into t values (1, 'résumé', 'É'), (2, 'resume', 'e'), (3, 'Weiß', 'ß'),
+               (4, 'Weiss', 'ss'), (5, 'a', 'a'), (6, 'á', 'á'), (7, 'a ', 'a '), (8, '', ''),
+               (9, null, null);
+             insert into t select g, 'Key ' || g, 'Key ' || g from generate_series(10, 3000) g",
+        )
+        .unwrap();
+    pair.clone(&[]);
+    pair.assert_same();
+    for duplicate in ["(0, 'RESUME', 'x')", "(0, 'x', 'A')", "(0, 'KEY 77', 'y')"] {
+        let error = pair.target.psql(&format!("insert into t values {duplicate}")).unwrap_err();
+        assert!(error.to_string().contains("duplicate key"), "{error}");
+    }
+}
+
+// trap V-30
+#[test]
+fn rows_that_an_unvalidated_check_of_a_domain_refuses_arrive() {
+    let pair = Pair::with(
+        "unvalidated",
+        "create domain d as int constraint small check (value < 100);
+         create table t (id int primary key, x d, a d[]);
+         insert into t values (1, 5, '{6}'), (2, -7, '{-8,9}');
+         alter domain d add constraint positive check (value > 0) not valid;
+         create domain late as text;
+         create table u (x late); insert into u values ('wrong');
+         alter domain late add constraint form check (value ~ '^[0-9]+$') not valid",
+    );
+    pair.clone(&[]);
+    pair.assert_same();
+    let state = "select conname, convalidated from pg_constraint
+                 where contypid in ('d'::regtype, 'late'::regtype) order by 1";
+    assert_eq!(pair.target_value(state), "form|f\npositive|f\nsmall|t");
+    // It holds for what is new.
+    let error = pair.target.psql("insert into t values (3, -1)").unwrap_err();
+    assert!(error.to_string().contains("positive"), "{error}");
+}
+
+// trap V-31
+#[test]
+fn compression_that_the_targets_server_lacks_becomes_its_default() {
+    let pair = Pair::with(
+        "compression",
+        "create table t (id int primary key, a text compression lz4, b text compression pglz);
+         insert into t select g, repeat(md5(g::text), 200), repeat('b', 5000)
+           from generate_series(1, 20) g;
+         create materialized view m as select id, a from t;
+         alter materialized view m alter a set compression lz4;
+         comment on table t is 'first
+ALTER TABLE ONLY public.t ALTER COLUMN a SET COMPRESSION lz4;'",
+    );
+    pair.clone(&[]);
+    let lz4 =
+        "select 'lz4' = any(enumvals) from pg_settings where name = 'default_toast_compression'";
+    if pair.target_value(lz4) == "t" {
+        pair.assert_same();
+    } else {
+        let compression = "select string_agg(attcompression, ',' order by attnum) from pg_attribute
+                           where attrelid = 't'::regclass and attnum > 1";
+        assert_eq!(pair.target_value(compression), ",p");
+    }
+    let image = "select md5(string_agg(t::text, ',' order by id)) from ";
+    for relation in ["t", "m t"] {
+        let image = format!("{image}{relation}");
+        assert_eq!(pair.target_value(&image), pair.source_value(&image));
+    }
+    let comment = "select length(obj_description('t'::regclass, 'pg_class'))";
+    assert_eq!(pair.target_value(comment), pair.source_value(comment));
+}

@@ -487,7 +487,7 @@ async fn triggers_that_fire_always_fire_once_per_row_and_in_order() {
     assert_eq!(audit, "INSERT1 UPDATE1 UPDATE1 DELETE1 INSERT1");
 }
 
-// trap C-41
+// trap C-41, P-7
 #[tokio::test]
 async fn a_role_without_privileges_keeps_its_position_in_a_table() {
     let mut stream = Stream::new("plain", "select 1");

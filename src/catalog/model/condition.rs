@@ -60,6 +60,12 @@ pub struct SourceFacts {
     pub large_object_example: Option<u32>,
     /// Foreign tables.
     pub foreign_tables: u64,
+    /// Columns of type xml or arrays of it.
+    pub xml_columns: u64,
+    /// One of their tables.
+    pub xml_example: Option<String>,
+    /// Those with a default, or computed.
+    pub xml_defaults: u64,
 }
 
 /// A transaction that is open or prepared.
@@ -150,6 +156,10 @@ pub struct TargetSettings {
     pub read_only: bool,
     /// The server was built with lz4.
     pub lz4: bool,
+    /// The server was built with ICU.
+    pub icu: bool,
+    /// The server was built with libxml; asked only when the source has columns of type xml.
+    pub xml: bool,
     /// A role of a cloud that may do more than its attributes say.
     pub managed_role: Option<String>,
     /// The database's collation version as recorded, from version 15 on.

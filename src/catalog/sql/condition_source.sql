@@ -6,7 +6,7 @@
 -- columns: wal_senders_left, slots_left, slot_wal_keep_bytes, lock_slots, collation_recorded,
 --          collation_actual, publications, subscriptions, may_read_passwords, lz4_columns,
 --          lz4_example, label_providers, large_objects_unreadable, large_object_example,
---          foreign_tables
+--          foreign_tables, xml_columns, xml_example, xml_defaults
 -- since: 10
 -- docs: https://www.postgresql.org/docs/current/view-pg-settings.html
 select
@@ -53,7 +53,10 @@ select
         select pg_catalog.count(*)
         from pg_catalog.pg_class c
         where c.relkind = 'f'
-    ) as foreign_tables
+    ) as foreign_tables,
+    xml.count as xml_columns,
+    xml.example as xml_example,
+    xml.defaults as xml_defaults
 from pg_catalog.pg_database d
 cross join lateral (
     select
@@ -65,6 +68,18 @@ cross join lateral (
         and a.attnum > 0
         and not a.attisdropped
 ) lz4
+cross join lateral (
+    -- xml and xml[]; generated columns are computed on the target as well.
+    select
+        pg_catalog.count(*) as count,
+        pg_catalog.min(a.attrelid::pg_catalog.regclass::pg_catalog.text) as example,
+        pg_catalog.count(*) filter (where a.atthasdef) as defaults
+    from pg_catalog.pg_attribute a
+    join pg_catalog.pg_class c on c.oid = a.attrelid and c.relkind in ('r', 'p', 'm')
+    where a.atttypid in (142, 143)
+        and a.attnum > 0
+        and not a.attisdropped
+) xml
 cross join lateral (
     select
         pg_catalog.count(*) as count,

@@ -1,6 +1,6 @@
 -- Settings of a target that a preflight looks at: one row.
 --
--- columns: log_statement, auto_explain, read_only, lz4, managed_role, collation_recorded,
+-- columns: log_statement, auto_explain, read_only, lz4, icu, managed_role, collation_recorded,
 --          collation_actual
 -- since: 10
 -- docs: https://www.postgresql.org/docs/current/view-pg-settings.html
@@ -24,6 +24,12 @@ select
         ),
         false
     ) as lz4,
+    -- initdb imports ICU's collations where the server knows ICU; "unicode" is there in any case.
+    exists (
+        select
+        from pg_catalog.pg_collation c
+        where c.collprovider = 'i' and c.collname like '%-x-icu'
+    ) as icu,
     (
         select pg_catalog.min(r.rolname::pg_catalog.text)
         from pg_catalog.pg_roles r

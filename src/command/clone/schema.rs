@@ -37,6 +37,9 @@ use crate::plan::Plan;
 /// longer than this has to end first.
 const LOCK_WAIT_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// SQLSTATE out_of_memory: the lock table is full, among others.
+const OUT_OF_MEMORY: &str = "53200";
+
 /// Tables per DROP statement: a bounded number of locks in one transaction.
 const DROP_BATCH: usize = 200;
 
@@ -47,14 +50,28 @@ pub(in crate::command) async fn has_attver(source: &mut Session) -> Result<bool>
     source.query(sql, &[]).await?.one()?.flag(0)
 }
 
-/// Drops the tables that are going to be created, and whatever hangs on them.
+/// Whether the target's server was built with lz4, from version 14 on.
+async fn has_lz4(target: &mut Session) -> Result<bool> {
+    let sql = "select exists (select from pg_catalog.pg_settings s \
+               where s.name = 'default_toast_compression' and 'lz4' = any (s.enumvals))";
+    target.query(sql, &[]).await?.one()?.flag(0)
+}
+
+/// Drops the tables that are going to be created, and whatever hangs on them; fewer at once where the
+/// server's lock table has no room for as many.
 pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()> {
-    for batch in plan.tables.chunks(DROP_BATCH) {
+    let mut left = plan.tables.as_slice();
+    let mut most = DROP_BATCH;
+    while let Some((batch, after)) = left.split_at_checked(most.min(left.len()))
+        && !batch.is_empty()
+    {
         let names: Vec<String> = batch.iter().map(|table| table.name.sql()).collect();
-        target
-            .execute(&format!("drop table if exists {} cascade", names.join(", ")))
-            .await
-            .map_err(|error| error.during("drop tables of the target"))?;
+        let sql = format!("drop table if exists {} cascade", names.join(", "));
+        match target.execute(&sql).await {
+            Ok(_) => left = after,
+            Err(error) if most > 1 && error.sqlstate() == Some(OUT_OF_MEMORY) => most /= 2,
+            Err(error) => return Err(error.during("drop tables of the target")),
+        }
     }
     Ok(())
 }
@@ -305,6 +322,9 @@ impl Tools {
             Ok(mut script) => {
                 if self.dump_knows_no_maintain() {
                     script = script.keeping_maintain();
+                }
+                if script.asks_for_lz4() && !has_lz4(target.session().await?).await? {
+                    script = script.without_lz4();
                 }
                 pin_extensions(&mut script, pass.config);
                 script

@@ -85,6 +85,25 @@ impl Script {
         self
     }
 
+    /// Whether something is to be compressed with lz4.
+    pub fn asks_for_lz4(&self) -> bool {
+        self.pieces.iter().any(|piece| piece.sql.lines().any(|line| sets_lz4(piece, line)))
+    }
+
+    /// Leaves out what asks for lz4, for a target whose server was built without (V-31): the columns get
+    /// the server's default.
+    #[must_use]
+    pub fn without_lz4(mut self) -> Self {
+        for piece in &mut self.pieces {
+            if piece.sql.lines().any(|line| sets_lz4(piece, line)) {
+                let lines: Vec<&str> =
+                    piece.sql.split('\n').filter(|line| !sets_lz4(piece, line)).collect();
+                piece.sql = lines.join("\n");
+            }
+        }
+        self
+    }
+
     /// The whole script as statements for one transaction, in order; empty when there are none.
     pub fn statements(&self) -> String {
         let mut sql = String::new();
@@ -95,6 +114,13 @@ impl Script {
         }
         if sql.is_empty() { sql } else { format!("{}\n{sql}", self.settings) }
     }
+}
+
+/// Whether a line of a piece is the statement that `pg_dump` writes for a column in lz4. Only behind
+/// tables and materialized views: elsewhere it is text.
+fn sets_lz4(piece: &Piece, line: &str) -> bool {
+    let table = ["TABLE ", "MATERIALIZED VIEW "].iter().any(|kind| piece.name.starts_with(kind));
+    table && line.starts_with("ALTER ") && line.ends_with(" SET COMPRESSION lz4;")
 }
 
 /// When a piece may run.

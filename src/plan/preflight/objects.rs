@@ -143,6 +143,16 @@ pub(super) fn collations(facts: &Facts<'_>, found: &mut Vec<Concern>) {
                 ),
             ));
         }
+        if collation.of_user && collation.provider == "i" && !facts.target_condition.facts.icu {
+            let reason = "it is one of ICU, and the target's server was built without ICU";
+            found.push(Concern::new(Error, Topic::Collation, Side::Target, &object, reason).fix(
+                format!(
+                    "Take a server that was built with ICU, or ALTER the columns that use {} on the \
+                     source and leave collations out with --skip-collations.",
+                    collation.name.sql()
+                ),
+            ));
+        }
         let same =
             |other: &&crate::catalog::model::condition::UsedCollation| other.name == collation.name;
         if collation.of_user || facts.target_condition.collations.iter().any(|other| same(&other)) {
@@ -196,7 +206,7 @@ pub(super) fn features(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     if condition.lz4_columns > 0 && !facts.target_condition.facts.lz4 {
         let reason = format!(
             "{} of the source ({}) ask for it, and the target's server was built without: they \
-             get the default compression",
+             get its default compression",
             counted(
                 usize::try_from(condition.lz4_columns).unwrap_or(usize::MAX),
                 "column",
@@ -209,6 +219,7 @@ pub(super) fn features(facts: &Facts<'_>, found: &mut Vec<Concern>) {
                 .fix("ALTER TABLE … ALTER COLUMN … SET COMPRESSION pglz; on the source."),
         );
     }
+    xml(facts, found);
     if let Some(providers) = &condition.label_providers {
         let reason = format!(
             "objects of the source have labels of {providers}: labels whose provider the target has \
@@ -219,6 +230,31 @@ pub(super) fn features(facts: &Facts<'_>, found: &mut Vec<Concern>) {
                 .fix("Add the provider's library to shared_preload_libraries of the target."),
         );
     }
+}
+
+/// Values of type xml for a server that cannot read any.
+fn xml(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let condition = &facts.source_condition.facts;
+    if condition.xml_columns == 0 || facts.target_condition.facts.xml {
+        return;
+    }
+    let count =
+        |columns: u64| counted(usize::try_from(columns).unwrap_or(usize::MAX), "column", "columns");
+    let (severity, what) = if condition.xml_defaults > 0 {
+        (Error, "a default or computed value cannot be created there")
+    } else {
+        (Warning, "rows with a value there are refused, those with NULL arrive")
+    };
+    let example = condition.xml_example.as_deref().unwrap_or("unknown");
+    let reason = format!(
+        "{} of the source ({example}) have this type, and the target's server was built without \
+         libxml: {what}",
+        count(condition.xml_columns)
+    );
+    found.push(Concern::new(severity, Topic::Feature, Side::Target, "type xml", reason).fix(format!(
+        "Take a server that was built with libxml, ALTER TABLE {example} ALTER COLUMN … DROP DEFAULT, TYPE \
+         text; on the source, or leave the tables out with [exclude-table]."
+    )));
 }
 
 /// Event triggers of the target that fire on our statements.

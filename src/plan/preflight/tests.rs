@@ -51,7 +51,12 @@ impl World {
             },
             source_condition,
             target_condition: TargetCondition {
-                facts: TargetSettings { lz4: true, ..TargetSettings::default() },
+                facts: TargetSettings {
+                    lz4: true,
+                    icu: true,
+                    xml: true,
+                    ..TargetSettings::default()
+                },
                 ..TargetCondition::default()
             },
             wishes: Wishes {
@@ -262,4 +267,31 @@ fn too_few_sessions_and_locks_are_warnings() {
         world.catalog.tables = (1..=20).map(|oid| fixture::table(oid, 1)).collect();
         world.source_condition.facts.lock_slots = 10;
     });
+}
+
+#[test]
+fn what_the_targets_server_was_built_without_is_found() {
+    use crate::catalog::model::condition::UsedCollation;
+    let mut world = World::healthy();
+    world.source_condition.facts.xml_columns = 3;
+    world.source_condition.facts.xml_example = Some("s.docs".into());
+    world.source_condition.collations = vec![UsedCollation {
+        name: crate::base::ident::QualifiedName::new("public", "ci"),
+        provider: "i".into(),
+        of_user: true,
+        ..UsedCollation::default()
+    }];
+    assert!(world.findings().iter().all(|found| found.severity != Severity::Error));
+    world.target_condition.facts.xml = false;
+    world.target_condition.facts.icu = false;
+    let found = |world: &World, object: &str| {
+        let findings = world.findings();
+        let found = findings.iter().find(|found| found.object == object).expect(object);
+        assert!(found.fix.is_some());
+        found.severity
+    };
+    assert_eq!(found(&world, "type xml"), Severity::Warning);
+    assert_eq!(found(&world, "collation public.ci"), Severity::Error);
+    world.source_condition.facts.xml_defaults = 1;
+    assert_eq!(found(&world, "type xml"), Severity::Error);
 }

@@ -1,0 +1,145 @@
+//! Large catalogs: memory and locks stay bounded, whatever the number of objects.
+//!
+//! The numbers of the slow form are those of issue 3; the small form runs always.
+
+use std::time::Duration;
+
+use testbed::cluster::quote_ident;
+use testbed::{Cluster, ClusterOptions, Installation, Major, fixtures};
+
+use crate::support::{Pair, program_in};
+
+/// Longest run of the slow form, in seconds.
+const SLOW_SECONDS_MAX: u64 = 1800;
+
+/// The small number, or that of the slow form.
+fn size(small: u32, slow: u32) -> u32 {
+    if testbed::slow_tests() { slow } else { small }
+}
+
+/// The largest resident size that a process has had, in kB; `None` once it has ended.
+fn peak_kb(pid: u32) -> Option<u64> {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.trim().trim_end_matches(" kB").parse().ok()
+}
+
+/// Peak memory of a plan for so many tables, in kB.
+fn memory_of_plan(tables: u32) -> u64 {
+    let pair = Pair::new("large_plan");
+    fixtures::empty_tables(pair.source.cluster(), pair.source.name(), tables).unwrap();
+    let mut running = pair.program().arg("--dry-run").spawn().unwrap();
+    let mut peak = 0;
+    let deadline = Duration::from_secs(SLOW_SECONDS_MAX);
+    testbed::process::wait_until("the end of the plan", deadline, || {
+        peak = peak_kb(running.pid()).unwrap_or(0).max(peak);
+        Ok(!running.is_running()?)
+    })
+    .unwrap();
+    let output = running.wait(Duration::from_secs(10)).unwrap().success().unwrap();
+    assert!(output.stdout.contains("empty.t1"), "{:.2000}", output.stdout);
+    peak
+}
+
+// trap D-40
+#[test]
+fn memory_grows_with_the_number_of_tables_and_not_faster() {
+    let (few, many) = (size(200, 10_000), size(2_000, 100_000));
+    let (none, some, all) = (memory_of_plan(1), memory_of_plan(few), memory_of_plan(many));
+    assert!(none > 0 && all > 0, "{none} {some} {all} kB");
+    // Names, two columns and a line of the plan of a table are below 2 kB.
+    let each = all.saturating_sub(none) / u64::from(many);
+    assert!(each <= 16, "{each} kB for each of {many} tables: {none}, {some}, {all} kB");
+    if testbed::slow_tests() {
+        let each_of_few = some.saturating_sub(none).div_ceil(u64::from(few));
+        assert!(each <= 2 * each_of_few, "{each_of_few} kB, then {each} kB for each table");
+    }
+}
+
+// trap D-40
+#[test]
+fn a_target_with_few_locks_takes_many_tables() {
+    // Some 250 locks for all sessions together; a table with its key, index and TOAST table takes five.
+    let options = ClusterOptions::default()
+        .setting("max_locks_per_transaction", "10")
+        .setting("max_connections", "20")
+        .setting("max_prepared_transactions", "0")
+        .setting("autovacuum_max_workers", "1")
+        .setting("max_worker_processes", "2");
+    let target = Cluster::start(&Installation::find(Major::V18).unwrap(), options).unwrap();
+    let pair = Pair::new("large_locks");
+    let tables = size(400, 3_500);
+    fixtures::many_tables(pair.source.cluster(), pair.source.name(), tables, 1, 1).unwrap();
+    target.create_database("app").unwrap();
+    let uri = target.uri("app");
+    let directory = pair.dir.path().join("first");
+    let run = |directory: &std::path::Path, arguments: &[&str]| {
+        let program = program_in(&pair.source.uri(), &uri, directory).args(arguments);
+        let program = program.deadline(Duration::from_secs(SLOW_SECONDS_MAX));
+        program.run().unwrap().success().unwrap();
+        let rows = "select count(*) from pg_class where relname ~ '^t[0-9]+$' and relkind = 'r'";
+        assert_eq!(target.psql("app", rows).unwrap().trim(), tables.to_string());
+        assert_eq!(target.psql("app", "select count(*) from many.t7").unwrap().trim(), "1");
+    };
+    run(&directory, &[]);
+    // Dropping takes locks, too.
+    run(&pair.dir.path().join("second"), &["--drop-if-exists"]);
+}
+
+// trap D-40, T-13
+#[test]
+fn a_thousand_partitions_of_one_table_arrive() {
+    let partitions = size(80, 1_000);
+    let pair = Pair::new("large_partitions");
+    pair.source
+        .psql(&format!(
+            "create table p (id int, region int, v text, primary key (id, region))
+               partition by list (region);
+             create index on p (v);
+             create table other (id int, region int, foreign key (id, region) references p);
+             create procedure fill() language plpgsql as $$
+             begin
+               for g in 1..{partitions} loop
+                 execute format('create table p%s partition of p for values in (%s)', g, g);
+                 if g % 100 = 0 then commit; end if;
+               end loop;
+             end $$;
+             call fill(); drop procedure fill();
+             insert into p select g, g % {partitions} + 1, md5(g::text)
+               from generate_series(1, {partitions} * 20) g;
+             insert into other select id, region from p where id % 10 = 0"
+        ))
+        .unwrap();
+    let program = pair.program().deadline(Duration::from_secs(SLOW_SECONDS_MAX));
+    program.run().unwrap().success().unwrap();
+    pair.assert_same();
+}
+
+// trap D-40
+#[test]
+fn ten_thousand_large_objects_arrive() {
+    let objects = size(300, 10_000);
+    let pair = Pair::new("large_objects");
+    fixtures::large_objects(pair.source.cluster(), pair.source.name(), objects).unwrap();
+    let role = format!("large_objects_{}", std::process::id());
+    for cluster in [pair.source.cluster(), pair.target.cluster()] {
+        cluster.psql("postgres", &format!("create role {}", quote_ident(&role))).unwrap();
+    }
+    pair.source
+        .psql(&format!(
+            "do $$ declare id oid; begin
+               for id in select oid from pg_largeobject_metadata where oid::int8 % 3 = 0 loop
+                 execute format('alter large object %s owner to {role}', id);
+               end loop; end $$"
+        ))
+        .unwrap();
+    let program = pair.program().deadline(Duration::from_secs(SLOW_SECONDS_MAX));
+    program.run().unwrap().success().unwrap();
+    pair.assert_same();
+    let count = pair.target_value("select count(*) from pg_largeobject_metadata");
+    assert_eq!(count, (objects + 2).to_string());
+    for database in [&pair.source, &pair.target] {
+        database.psql(&format!("reassign owned by {role} to postgres")).unwrap();
+        database.cluster().psql("postgres", &format!("drop role {role}")).unwrap();
+    }
+}
