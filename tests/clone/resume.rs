@@ -54,6 +54,15 @@ fn half_way(pair: &Pair, proxy: &Proxy) -> Running {
     running
 }
 
+/// A run behind a slow proxy that was killed when it had copied some parts but not all.
+fn killed_half_way(pair: &Pair) -> Proxy {
+    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
+    let running = half_way(pair, &proxy);
+    running.signal(Signal::Kill).unwrap();
+    running.wait(DEADLINE).unwrap();
+    proxy
+}
+
 /// Runs the same command to its end.
 fn continue_to_the_end(pair: &Pair, proxy: &Proxy) {
     proxy.rate(Direction::ToClient, None);
@@ -70,10 +79,7 @@ fn continue_to_the_end(pair: &Pair, proxy: &Proxy) {
 #[test]
 fn a_killed_run_is_continued_to_an_identical_end() {
     let pair = Pair::with("killed", DATABASE);
-    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
-    let running = half_way(&pair, &proxy);
-    running.signal(Signal::Kill).unwrap();
-    running.wait(DEADLINE).unwrap();
+    let proxy = killed_half_way(&pair);
     let marks = pair.target_value("select count(*) from pgcopydb.part");
     assert_ne!(marks, "0");
     continue_to_the_end(&pair, &proxy);
@@ -226,10 +232,7 @@ fn a_restarted_target_is_survived() {
 #[test]
 fn another_source_is_refused_naming_both() {
     let pair = Pair::with("other_source", DATABASE);
-    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
-    let running = half_way(&pair, &proxy);
-    running.signal(Signal::Kill).unwrap();
-    running.wait(DEADLINE).unwrap();
+    let proxy = killed_half_way(&pair);
     let other = Pair::with("other", "create table a (id int)");
     let same_dir = pair
         .program_between(&other.source.uri(), &pair.target.uri())
@@ -253,10 +256,7 @@ fn another_source_is_refused_naming_both() {
 #[test]
 fn other_options_are_refused_and_other_job_counts_are_not() {
     let pair = Pair::with("other_options", DATABASE);
-    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
-    let running = half_way(&pair, &proxy);
-    running.signal(Signal::Kill).unwrap();
-    running.wait(DEADLINE).unwrap();
+    let proxy = killed_half_way(&pair);
     let output = pair
         .program_between(&proxy.uri(pair.source.name()), &pair.target.uri())
         .arg("--no-comments")
@@ -279,10 +279,7 @@ fn other_options_are_refused_and_other_job_counts_are_not() {
 #[test]
 fn an_interrupted_index_build_is_cleaned_and_redone() {
     let pair = Pair::with("index", DATABASE);
-    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
-    let running = half_way(&pair, &proxy);
-    running.signal(Signal::Kill).unwrap();
-    running.wait(DEADLINE).unwrap();
+    let proxy = killed_half_way(&pair);
     // What an interrupted CREATE INDEX CONCURRENTLY of somebody leaves: an invalid index in the way,
     // on the table that has most of its rows still to come, so that no index of ours is there yet.
     pair.target
@@ -393,10 +390,7 @@ fn a_complete_run_has_nothing_left_to_do() {
 #[test]
 fn restart_begins_again_from_nothing() {
     let pair = Pair::with("restart", DATABASE);
-    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
-    let running = half_way(&pair, &proxy);
-    running.signal(Signal::Kill).unwrap();
-    running.wait(DEADLINE).unwrap();
+    let proxy = killed_half_way(&pair);
     proxy.rate(Direction::ToClient, None);
     pair.source.psql("insert into c values ('new'); delete from b where id = 1").unwrap();
     pair.clone(&["--restart"]);
