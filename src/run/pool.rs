@@ -21,9 +21,6 @@ use crate::connect::conninfo::ConnInfo;
 /// How long one wait for another job's session lasts before the server is asked again.
 const WAIT_FOR_SESSION: Duration = Duration::from_millis(500);
 
-/// SQLSTATE too_many_connections.
-const TOO_MANY_CONNECTIONS: &str = "53300";
-
 /// Sessions of one end.
 #[derive(Debug)]
 pub struct Pool {
@@ -105,9 +102,7 @@ impl Pool {
                 Ok(session) => return Ok(self.lease(session)),
                 Err(error) => error,
             };
-            if error.sqlstate() == Some(TOO_MANY_CONNECTIONS)
-                && self.busy_count.load(Ordering::Relaxed) > 0
-            {
+            if error.is_connection_limit() && self.busy_count.load(Ordering::Relaxed) > 0 {
                 if !self.limit_reported.swap(true, Ordering::Relaxed) {
                     tracing::warn!(%error, "connection limit reached, going on with fewer sessions");
                 }
@@ -149,7 +144,7 @@ impl Pool {
         tasks.join_all().await;
     }
 
-    /// Forgets all idle sessions.
+    /// Closes all idle sessions: they count against limits of the server.
     pub fn clear(&self) {
         lock(&self.idle).clear();
     }

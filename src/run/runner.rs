@@ -77,6 +77,12 @@ impl PgJobRunner {
         }
     }
 
+    /// Closes the sessions that no job uses, to leave the server's connections to others.
+    pub fn rest(&self) {
+        self.source.clear();
+        self.target.clear();
+    }
+
     /// Runs a job once.
     async fn once(&self, job: &Job, counters: &JobCounters, again: bool) -> Result<JobReport> {
         match job.kind {

@@ -11,6 +11,8 @@ mod server;
 use std::borrow::Cow;
 use std::fmt;
 
+use proto::sqlstate::SqlState;
+
 pub use class::Class;
 pub use server::ServerError;
 
@@ -196,6 +198,12 @@ impl Error {
     /// The SQLSTATE, when a server sent one.
     pub fn sqlstate(&self) -> Option<&str> {
         self.as_server().map(|error| error.sqlstate.as_str())
+    }
+
+    /// Whether the server, the role or the database allows no more connections now (53300).
+    pub fn is_connection_limit(&self) -> bool {
+        self.as_server()
+            .is_some_and(|error| error.sqlstate == SqlState::TOO_MANY_CONNECTIONS.as_str())
     }
 
     /// How the program must react.

@@ -81,6 +81,37 @@ pub(in crate::command) async fn open(info: &ConnInfo, backoff: &mut Backoff) -> 
     }
 }
 
+/// Opens so many sessions, or fewer where the server allows no more: one at least.
+///
+/// # Errors
+/// Why a session could not be opened, other than for want of a free connection.
+pub(in crate::command) async fn open_several(
+    info: &ConnInfo,
+    wanted: usize,
+) -> Result<Vec<Session>> {
+    let mut sessions = vec![open(info, &mut Backoff::new(0)).await?];
+    while sessions.len() < wanted {
+        match Session::connect(Side::Target, info, ROLE).await {
+            Ok(mut session) => {
+                settings::pin(&mut session, SessionRole::TargetWriter).await?;
+                sessions.push(session);
+            }
+            Err(error) if error.is_connection_limit() => {
+                let opened = sessions.len();
+                tracing::warn!(
+                    opened,
+                    wanted,
+                    %error,
+                    "connection limit reached, going on with fewer sessions"
+                );
+                break;
+            }
+            Err(_) => sessions.push(open(info, &mut Backoff::new(0)).await?),
+        }
+    }
+    Ok(sessions)
+}
+
 /// The error of a second run against one target.
 fn locked_by_other(info: &ConnInfo) -> Error {
     Error::new(

@@ -374,6 +374,7 @@ impl<'a> Pass<'a> {
         if let Some(end) = self.prove(&plan, target, summary::Moment::BeforePostData).await? {
             return Ok(end);
         }
+        runner.rest();
         let before = self.begin_step(Step::FinalizeSchema).await;
         if self.scope().constraints {
             schema::add_parent_constraints(target.session().await?, &plan).await?;

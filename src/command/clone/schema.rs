@@ -14,7 +14,6 @@ use crate::base::ident::quote_identifier;
 use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
-use crate::connect::client::retry::Backoff;
 use crate::connect::conninfo::ConnInfo;
 use crate::job::schema::apply::{self, Apply, ScriptSource};
 use crate::job::schema::script::{MAINTAIN_MAJOR, Script};
@@ -341,10 +340,8 @@ impl Tools {
             }
         };
         let done = ledger::statements(target.session().await?).await?;
-        let mut sessions = Vec::new();
-        for _ in 0..script.session_count(pass.config.jobs.restore) {
-            sessions.push(control::open(&pass.config.target, &mut Backoff::new(0)).await?);
-        }
+        let wanted = script.session_count(pass.config.jobs.restore);
+        let sessions = control::open_several(&pass.config.target, wanted).await?;
         let what = Apply { script: &script, done: &done, mark: Some(&ledger::statements_sql) };
         apply::apply(what, sessions, stop).await?;
         Ok(true)

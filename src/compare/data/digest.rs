@@ -119,7 +119,7 @@ async fn work(
     let mut session = match reader.connect(number).await {
         Ok(session) => session,
         // The server's limit: the first session does the work alone.
-        Err(error) if number > 0 && error.sqlstate() == Some("53300") => {
+        Err(error) if number > 0 && error.is_connection_limit() => {
             tracing::warn!(%error, "connection limit reached, going on with fewer sessions");
             return Ok(Vec::new());
         }
