@@ -14,7 +14,7 @@ use super::model::{SourceCatalog, TargetFacts};
 use super::query::{self, Fields, Query, ServerVersion};
 use super::rows;
 use crate::base::error::{ErrorKind, Result};
-use crate::base::ident::array_literal;
+use crate::base::ident::{QualifiedName, array_literal};
 use crate::connect::client::Session;
 
 /// Reads the condition of a source. Changes nothing; the session is in no transaction.
@@ -37,8 +37,29 @@ pub async fn source(session: &mut Session) -> Result<SourceCondition> {
             .rows(&query::CONDITION_ROW_SECURITY, &[], rows::qualified_name)
             .await?,
         dependents: Vec::new(),
+        touched: Vec::new(),
         unchecked: reader.unchecked,
     })
+}
+
+/// Adds the members of extensions that a user may have changed, as far as the source alone can say.
+///
+/// # Errors
+/// Only when the session is lost.
+pub async fn touched(
+    extensions: &[&str],
+    condition: &mut SourceCondition,
+    session: &mut Session,
+) -> Result<()> {
+    if extensions.is_empty() {
+        return Ok(());
+    }
+    let names = array_literal(extensions.iter().copied());
+    let mut reader = Reader::new(session);
+    let pair = |fields: &mut Fields<'_>| Ok((fields.string()?, fields.string()?));
+    condition.touched = reader.rows(&query::EXTENSION_TOUCHED, &[Some(&names)], pair).await?;
+    condition.unchecked.append(&mut reader.unchecked);
+    Ok(())
 }
 
 /// Adds what depends on extensions of the source that the target cannot have.
@@ -59,6 +80,33 @@ pub async fn dependents(
     condition.dependents = reader.rows(&query::CONDITION_DEPENDENTS, &[Some(&names)], pair).await?;
     condition.unchecked.append(&mut reader.unchecked);
     Ok(())
+}
+
+/// Keeps of some configuration tables of extensions those that have rows to copy on the source.
+///
+/// # Errors
+/// Only when the session is lost; a table that cannot be read is kept.
+pub async fn with_rows(
+    tables: Vec<QualifiedName>,
+    catalog: &SourceCatalog,
+    session: &mut Session,
+) -> Result<Vec<QualifiedName>> {
+    let mut kept = Vec::new();
+    for name in tables {
+        let table = catalog.tables.iter().find(|table| table.name == name);
+        let Some(table) = table.filter(|table| table.may_select) else { continue };
+        let configs = catalog.extensions.iter().flat_map(|one| &one.config_tables);
+        let condition = configs.into_iter().find(|(oid, _)| *oid == table.oid);
+        let Some((_, condition)) = condition else { continue };
+        // The condition is a whole WHERE clause.
+        let sql = format!("select exists (select from only {} {condition})", name.sql());
+        match session.query(&sql, &[]).await {
+            Ok(rows) if !rows.one()?.flag(0)? => {}
+            Err(error) if error.as_server().is_none() || session.is_broken() => return Err(error),
+            _ => kept.push(name),
+        }
+    }
+    Ok(kept)
 }
 
 /// Reads the condition of a target, as far as what the source needs goes. Changes nothing; the session
@@ -98,6 +146,9 @@ pub async fn target(
         closed_schemas: reader
             .rows(&query::CONDITION_CLOSED_SCHEMAS, &[Some(&schemas)], rows::name)
             .await?,
+        closed_config: reader
+            .rows(&query::CONDITION_CLOSED_CONFIG, &[], rows::qualified_name)
+            .await?,
         access_methods: reader.rows(&query::CONDITION_ACCESS_METHODS, &[], rows::name).await?,
         unchecked: reader.unchecked,
     })
@@ -113,22 +164,29 @@ pub fn missing_extensions<'a>(catalog: &'a SourceCatalog, target: &TargetFacts) 
     names.filter(|name| !there(name)).collect()
 }
 
+/// Extensions of the source that the target does not have yet.
+pub fn extensions_to_create<'a>(catalog: &'a SourceCatalog, target: &TargetFacts) -> Vec<&'a str> {
+    let there = |name: &str| target.extensions.iter().any(|(found, _)| found == name);
+    let names = catalog.extensions.iter().map(|extension| extension.name.as_str());
+    names.filter(|name| !there(name)).collect()
+}
+
 /// Runs queries one by one and remembers which were refused.
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     session: &'a mut Session,
     version: ServerVersion,
-    unchecked: Vec<String>,
+    pub(super) unchecked: Vec<String>,
 }
 
 impl<'a> Reader<'a> {
     /// A reader that has refused nothing.
-    fn new(session: &'a mut Session) -> Self {
+    pub(super) fn new(session: &'a mut Session) -> Self {
         let version = ServerVersion::of(session);
         Self { session, version, unchecked: Vec::new() }
     }
 
     /// All rows of a query; none where the server refuses it.
-    async fn rows<T: Send>(
+    pub(super) async fn rows<T: Send>(
         &mut self,
         query: &Query,
         params: &[Option<&str>],

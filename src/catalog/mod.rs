@@ -11,6 +11,7 @@
 //! - [`facts`]: where to cut a table that is split by key; asked only for tables that are.
 //! - [`sequence_values`]: where the sequences stand, at any time.
 //! - [`lookup`]: from identifiers to objects.
+//! - [`members`]: what the members of extensions are, to find those that a user has changed.
 //! - [`version`]: how one query text fits servers from 10 on.
 //!
 //! Sessions handed to this module have the settings of `connect::client` pinned, above all an empty
@@ -20,6 +21,7 @@ pub mod condition;
 pub mod facts;
 pub mod fetch;
 pub mod lookup;
+pub mod members;
 pub mod model;
 mod query;
 mod rows;

@@ -11,9 +11,10 @@ use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::preflight::{self, Concern, Topic};
 use crate::base::summary::Severity;
 use crate::base::units::ByteSize;
-use crate::catalog::condition;
-use crate::catalog::model::condition::{SourceCondition, TargetCondition};
+use crate::catalog::model::condition::SourceCondition;
+use crate::catalog::model::members::Members;
 use crate::catalog::model::{SourceCatalog, TargetFacts};
+use crate::catalog::{condition, members};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::filter::Selection;
@@ -32,6 +33,8 @@ pub(super) struct Gathered {
     /// Changes are followed afterwards, so what keeps them from it matters.
     pub(super) follow: bool,
     source: SourceCondition,
+    /// Members of the extensions that both ends have.
+    members: (Members, Members),
     concerns: Vec<Concern>,
 }
 
@@ -49,7 +52,12 @@ pub(super) async fn gather(
     concerns.extend(pooler(source).await?);
     concerns.extend(pooler(target).await?);
     concerns.extend(room(&config.directory, &config.client_tools.environment).await);
-    Ok(Gathered { follow: false, source: condition::source(source).await?, concerns })
+    let members = match config.skip.extensions {
+        true => (Members::default(), Members::default()),
+        false => members::of_both(source, target).await?,
+    };
+    let source = condition::source(source).await?;
+    Ok(Gathered { follow: false, source, members, concerns })
 }
 
 /// Puts everything together, worst first. The source may be in its transaction.
@@ -65,10 +73,24 @@ pub(super) async fn examine(
 ) -> Result<Vec<Concern>> {
     let missing = condition::missing_extensions(catalog, facts);
     condition::dependents(&missing, &mut gathered.source, source).await?;
-    let of_target = condition::target(&gathered.source, catalog, target).await?;
+    let to_create = condition::extensions_to_create(catalog, facts);
+    condition::touched(&to_create, &mut gathered.source, source).await?;
+    let (ours, theirs) = &mut gathered.members;
+    gathered.source.unchecked.append(&mut ours.unchecked);
+    let mut of_target = condition::target(&gathered.source, catalog, target).await?;
+    of_target.unchecked.append(&mut theirs.unchecked);
+    let closed = std::mem::take(&mut of_target.closed_config);
+    of_target.closed_config = condition::with_rows(closed, catalog, source).await?;
     let mut concerns = gathered.concerns;
-    let wishes = wishes(config, gathered.follow);
-    concerns.extend(rules(wishes, &gathered.source, (catalog, selection), facts, &of_target));
+    concerns.extend(findings(&Facts {
+        catalog,
+        selection,
+        target: facts,
+        source_condition: &gathered.source,
+        target_condition: &of_target,
+        members: (ours, theirs),
+        wishes: wishes(config, gathered.follow),
+    }));
     preflight::sort(&mut concerns);
     Ok(concerns)
 }
@@ -83,17 +105,6 @@ fn wishes(config: &CloneConfig, follow: bool) -> Wishes {
         no_role_passwords: config.no_role_passwords,
         follow,
     }
-}
-
-/// The pure rules.
-fn rules(
-    wishes: Wishes,
-    source_condition: &SourceCondition,
-    (catalog, selection): (&SourceCatalog, &Selection),
-    target: &TargetFacts,
-    target_condition: &TargetCondition,
-) -> Vec<Concern> {
-    findings(&Facts { catalog, selection, target, source_condition, target_condition, wishes })
 }
 
 /// Whether another program answers in the server's place (P-13).

@@ -56,11 +56,14 @@ pub enum ObjectKind {
     Parents,
     /// A foreign key that a step dropped, to load its table, and has to add again.
     DroppedForeignKey,
+    /// A call that an extension asks for: 0 is TimescaleDB's before rows, else a table that Citus
+    /// distributes, by its source oid.
+    Hook,
 }
 
 impl ObjectKind {
     /// All kinds.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Index,
         Self::Constraint,
         Self::ForeignKey,
@@ -71,6 +74,7 @@ impl ObjectKind {
         Self::TableStatements,
         Self::Parents,
         Self::DroppedForeignKey,
+        Self::Hook,
     ];
 
     /// The letter in the ledger.
@@ -86,6 +90,7 @@ impl ObjectKind {
             Self::TableStatements => 't',
             Self::Parents => 'p',
             Self::DroppedForeignKey => 'd',
+            Self::Hook => 'h',
         }
     }
 

@@ -223,7 +223,7 @@ pub async fn remove_and(session: &mut Session, last: &str) -> Result<()> {
         if !session.is_broken() {
             session.execute("rollback").await?;
         }
-        return Err(error.during("create event triggers"));
+        return Err(error.during("run the last statements of the migration"));
     }
     Ok(())
 }

@@ -8,7 +8,8 @@
 //!
 //! Steps that a table does not need fall out. A table is *ready* when its last step is done; a foreign
 //! key waits for both of its tables, since ADD CONSTRAINT would wait for their locks anyway and plans
-//! its validation better when they are analyzed.
+//! its validation better when they are analyzed. Configuration tables of extensions have their constraints
+//! from the beginning: each waits for what it references, and for the one before it of its extension.
 
 use super::done::Done;
 use super::error::PlanError;
@@ -42,9 +43,15 @@ pub(super) struct Links<'a> {
 /// The jobs that remain.
 pub(super) fn link(plan: &Plan, links: &Links<'_>) -> Result<Vec<Job>, PlanError> {
     let mut graph = Graph { jobs: Vec::with_capacity(plan.tables.len() * 2), overflow: 0 };
-    let mut ready = Vec::with_capacity(plan.tables.len());
-    for (position, table) in (0_u32..).zip(&plan.tables) {
-        ready.push(link_table(&mut graph, plan, position, table, links.done));
+    let mut ready = vec![Vec::new(); plan.tables.len()];
+    for (position, table) in in_order(plan) {
+        let before = table.config.iter().flat_map(|config| &config.after);
+        let after: Vec<JobId> =
+            before.filter_map(|other| ready.get(*other as usize)).flatten().copied().collect();
+        let jobs = link_table(&mut graph, plan, position, table, (after, links.done));
+        if let Some(slot) = ready.get_mut(position as usize) {
+            *slot = jobs;
+        }
     }
     for (index, key) in (0_u32..).zip(&plan.foreign_keys) {
         link_foreign_key(&mut graph, index, key, &ready, links.done, plan);
@@ -64,6 +71,14 @@ pub(super) fn link(plan: &Plan, links: &Links<'_>) -> Result<Vec<Job>, PlanError
         return Err(PlanError::TooManyJobs(graph.jobs.len() as u64 + graph.overflow));
     }
     Ok(graph.jobs)
+}
+
+/// The tables with their positions: configuration tables of extensions last, in their own order, since a
+/// job waits only for jobs before it.
+fn in_order(plan: &Plan) -> Vec<(u32, &TablePlan)> {
+    let mut tables: Vec<(u32, &TablePlan)> = (0_u32..).zip(&plan.tables).collect();
+    tables.sort_by_key(|(_, table)| table.config.as_ref().map(|config| config.rank));
+    tables
 }
 
 /// The jobs so far.
@@ -120,20 +135,20 @@ fn is_small(plan: &Plan, table: &TablePlan) -> bool {
         && indexes <= SMALL_TABLE_INDEXES_MAX as usize
 }
 
-/// Adds the jobs of a table; returns the ones after which it is ready.
+/// Adds the jobs of a table, which begin after some others; returns the ones after which it is ready.
 fn link_table(
     graph: &mut Graph,
     plan: &Plan,
     position: u32,
     table: &TablePlan,
-    done: &Done,
+    (after, done): (Vec<JobId>, &Done),
 ) -> Vec<JobId> {
     let rest = done.rest_of(plan, table);
     if rest.untouched && is_small(plan, table) {
         let kind = JobKind::SmallTable { table: position };
         return vec![graph.add(kind, Vec::new(), JobClass::Copy, Resource::Copy, table.bytes)];
     }
-    let mut ready = link_parts(graph, plan, position, table, &rest.parts);
+    let mut ready = link_parts(graph, plan, position, table, (after, &rest.parts));
     let mut built = Vec::new();
     for index in rest.indexes {
         let bytes = plan.indexes.get(index as usize).map_or(0, |index| index.bytes);
@@ -173,14 +188,13 @@ fn link_parts(
     plan: &Plan,
     position: u32,
     table: &TablePlan,
-    parts: &[u32],
+    (mut after, parts): (Vec<JobId>, &[u32]),
 ) -> Vec<JobId> {
     if parts.is_empty() {
-        return Vec::new();
+        return after;
     }
     // All parts of a table stand where the whole table would: its indexes wait for all of them.
     let priority = path_bytes(table.bytes, plan.indexes_of(table).map(|index| index.bytes));
-    let mut after = Vec::new();
     if table.is_split() && parts.len() == table.parts.len() {
         let kind = JobKind::Truncate { table: position };
         after.push(graph.add(kind, Vec::new(), JobClass::Copy, Resource::Copy, 0));

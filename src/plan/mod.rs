@@ -54,7 +54,7 @@ pub use options::{PlanOptions, SplitFacts};
 pub use resume::resume;
 pub use scope::{ForeignKeys, Indexes, Rows, Scope, restrict};
 pub use split::{KeySplit, tables_needing_key_cuts};
-pub use table::{Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
+pub use table::{ConfigTable, Format, LoadStrategy, Part, PartRange, TablePlan, VacuumKind};
 pub use toc::TocExcludes;
 
 use crate::base::event::PlanTotals;

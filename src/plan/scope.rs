@@ -90,8 +90,8 @@ impl Scope {
     pub fn covers_rows(&self, table: &TablePlan) -> bool {
         match self.rows {
             Rows::All => true,
-            Rows::OfUser => table.condition.is_none(),
-            Rows::OfExtensions => table.condition.is_some(),
+            Rows::OfUser => table.config.is_none(),
+            Rows::OfExtensions => table.config.is_some(),
             Rows::None => false,
         }
     }

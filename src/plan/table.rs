@@ -41,6 +41,9 @@ pub struct TablePlan {
     pub only: bool,
     /// Only the rows for which this SQL condition holds: a configuration table of an extension.
     pub condition: Option<String>,
+    /// It is a configuration table of an extension.
+    #[serde(default)]
+    pub config: Option<ConfigTable>,
     /// Its indexes in [`super::Plan::indexes`].
     pub indexes: Range<u32>,
     /// Its constraints in [`super::Plan::constraints`].
@@ -80,6 +83,16 @@ impl TablePlan {
         self.parts = parts;
     }
 
+    /// Loads the whole table by a plain COPY: something on the target stands in the place of an ordinary
+    /// table, which neither FREEZE nor parts fit.
+    pub fn append_only(&mut self) {
+        if self.load.loads() {
+            self.load = LoadStrategy::Append;
+            self.parts = vec![Part::WHOLE];
+            self.vacuum = self.vacuum.map(|_| VacuumKind::VacuumAnalyze);
+        }
+    }
+
     /// There is something to do once its indexes stand: constraints, replica identity, clustering index.
     pub fn has_constraint_work(&self) -> bool {
         !self.constraints.is_empty() || self.replica_identity.is_some() || self.clustered.is_some()
@@ -96,6 +109,19 @@ impl TablePlan {
         }
         list
     }
+}
+
+/// What makes a configuration table of an extension different from other tables: the target's one has
+/// its constraints and triggers from the beginning, so the order of the rows matters.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConfigTable {
+    /// Name of the extension.
+    pub extension: String,
+    /// Its place among all configuration tables: extensions as they were created, within one as it
+    /// names its tables, what a foreign key references first.
+    pub rank: u32,
+    /// Positions in [`super::Plan::tables`] of those whose rows must be there first, all of a lower rank.
+    pub after: Vec<u32>,
 }
 
 /// COPY format of a table.

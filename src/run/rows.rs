@@ -25,6 +25,7 @@ pub(super) fn copy_work(table: &TablePlan, part: &Part) -> CopyPart {
             | LoadStrategy::Nothing => Preparation::Append,
         },
         file_node: Some(table.file_node),
+        only_with_rows: table.config.is_some(),
     }
 }
 

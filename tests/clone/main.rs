@@ -8,6 +8,8 @@ mod check;
 mod encodings;
 mod everything;
 mod large;
+mod extensions;
+mod hooks;
 mod objects;
 mod options;
 mod refusals;

@@ -23,6 +23,8 @@ pub struct SourceCondition {
     pub row_security: Vec<QualifiedName>,
     /// Per extension that the target cannot have: what depends on it.
     pub dependents: Vec<(String, String)>,
+    /// Per extension that the target does not have yet: members that a user may have changed.
+    pub touched: Vec<(String, String)>,
     /// What could not be read, one line each.
     pub unchecked: Vec<String>,
 }
@@ -139,6 +141,8 @@ pub struct TargetCondition {
     pub extensions: Vec<ExtensionVersion>,
     /// Existing schemas that our role may not create in.
     pub closed_schemas: Vec<String>,
+    /// Configuration tables of its extensions that our role may not write.
+    pub closed_config: Vec<QualifiedName>,
     /// Table access methods.
     pub access_methods: Vec<String>,
     /// What could not be read, one line each.

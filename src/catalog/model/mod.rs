@@ -4,6 +4,7 @@ pub mod condition;
 pub mod constraint;
 pub mod database;
 pub mod index;
+pub mod members;
 pub mod sequence;
 pub mod server;
 pub mod table;

@@ -15,6 +15,11 @@ join pg_catalog.pg_depend d
     on d.refclassid = m.classid
     and d.refobjid = m.objid
     and d.deptype in ('n', 'a')
+    -- Parts of the extension's own operator families.
+    and d.classid not in (
+        'pg_catalog.pg_amop'::pg_catalog.regclass,
+        'pg_catalog.pg_amproc'::pg_catalog.regclass
+    )
 where e.extname = any ($1::pg_catalog.text[])
     and not exists (
         select

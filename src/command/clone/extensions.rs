@@ -1,18 +1,82 @@
-//! Extensions that are created by name instead of from the archive: `copy extensions`, and versions
-//! that `--requirements` pins.
+//! Extensions that are created by name instead of from the archive (`copy extensions`), versions that
+//! `--requirements` pins, and what the members of extensions have become on both ends.
 
 use std::collections::BTreeMap;
+
+use super::hooks::Hooks;
 
 use crate::base::error::{Error, Result};
 use crate::base::ident::{quote_identifier, quote_literal};
 use crate::base::summary::{Finding, Severity};
+use crate::catalog::members;
+use crate::catalog::model::members::Members;
 use crate::catalog::model::{SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
+use crate::filter::Selection;
+use crate::plan::preflight::extensions::changes;
 
 /// What a server could install, one row per version.
 const VERSIONS_SQL: &str = "select v.name, v.version \
     from pg_catalog.pg_available_extension_versions v order by v.name, v.version";
+
+/// What a clone needs to know of the source's extensions before their rows arrive.
+#[derive(Debug, Default)]
+pub(super) struct OfSource {
+    members: Members,
+    pub(super) hooks: Hooks,
+}
+
+/// Reads what a clone needs to know of the source's extensions. The session is in no transaction.
+///
+/// # Errors
+/// Those of the queries.
+pub(super) async fn read_source(
+    config: &CloneConfig,
+    facts: &TargetFacts,
+    source: &mut Session,
+) -> Result<OfSource> {
+    if config.skip.extensions {
+        return Ok(OfSource::default());
+    }
+    let members = members::of_all(facts.server.version, source).await?;
+    let names: Vec<&str> = members.versions.keys().map(String::as_str).collect();
+    let hooks = Hooks::read(&names, source).await?;
+    Ok(OfSource { members, hooks })
+}
+
+impl OfSource {
+    /// Forgets what the filters leave out.
+    pub(super) fn keep(&mut self, selection: &Selection) {
+        self.members.versions.retain(|name, _| selection.keeps_extension(name));
+        self.hooks.keep(selection);
+    }
+
+    /// Compares the members with those of the target, where the extensions are by now (D-34).
+    ///
+    /// # Errors
+    /// Only when the session is lost.
+    pub(super) async fn compare(&self, target: &mut Session) -> Result<Vec<Finding>> {
+        if self.members.versions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let theirs = members::of_all(self.members.server_version, target).await?;
+        let unchecked = self.members.unchecked.iter().chain(&theirs.unchecked);
+        let unchecked = unchecked.map(|line| Finding {
+            severity: Severity::Notice,
+            object: "members of extensions".into(),
+            reason: format!("not compared: {line}"),
+            hint: None,
+        });
+        let changed = changes(&self.members, &theirs).into_iter().map(|change| Finding {
+            severity: change.severity,
+            object: change.object,
+            reason: change.reason,
+            hint: Some(change.fix),
+        });
+        Ok(changed.chain(unchecked).collect())
+    }
+}
 
 /// Demands that the target can install every pinned version of an extension that the source uses
 /// (D-32).

@@ -18,6 +18,7 @@ mod estimates;
 mod extensions;
 pub(super) mod filters;
 mod foreign_keys;
+mod hooks;
 mod identity;
 pub(super) mod pass;
 mod properties;

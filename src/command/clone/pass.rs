@@ -72,6 +72,8 @@ pub(super) struct Pass<'a> {
     passwords: Passwords,
     /// Statements to run when everything else is done.
     last: String,
+    /// Those among them that extensions ask for.
+    last_hooks: String,
 }
 
 impl<'a> Pass<'a> {
@@ -105,6 +107,7 @@ impl<'a> Pass<'a> {
             properties: Vec::new(),
             passwords: Passwords::LeftOut,
             last: String::new(),
+            last_hooks: String::new(),
         }
     }
 
@@ -132,6 +135,7 @@ impl<'a> Pass<'a> {
         if self.stage() < Stage::PreData {
             self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
         }
+        let mut of_extensions = extensions::read_source(config, &facts, &mut source).await?;
         let provided = match &mut self.provider {
             Some(provider) => Some((provider.next)().await?),
             None => None,
@@ -155,7 +159,8 @@ impl<'a> Pass<'a> {
         }
         let tools = tools?;
         extensions::require(target.session().await?, &read.catalog, &facts, config).await?;
-        let plan = read::plan(config, &mut source, &facts, &read).await?;
+        let mut plan = read::plan(config, &mut source, &facts, &read).await?;
+        of_extensions.keep(&read.selection);
         let catalog = read.catalog;
         if !config.skip.db_properties {
             self.properties = properties::read(&mut source).await?;
@@ -164,6 +169,7 @@ impl<'a> Pass<'a> {
         self.end_step(Step::Catalog, before, 0).await;
         self.settle_run(&catalog, &snapshot, target).await?;
         self.restore_schema(&tools, &plan, &snapshot, target).await?;
+        self.settle_extensions(&of_extensions, &mut plan, target).await?;
         let plan = self.remaining(plan, &snapshot, target).await?;
         let outcome = self.copy(Some(&tools), plan, catalog, &facts, snapshot, target).await?;
         holder.release().await;
@@ -223,6 +229,24 @@ impl<'a> Pass<'a> {
         if let Some(run) = &mut self.found {
             run.stage = stage;
         }
+        Ok(())
+    }
+
+    /// Once the extensions are on the target: compares their members, and makes the calls that some ask
+    /// for before rows arrive.
+    async fn settle_extensions(
+        &mut self,
+        of_extensions: &extensions::OfSource,
+        plan: &mut Plan,
+        target: &mut Control,
+    ) -> Result<()> {
+        let session = target.session().await?;
+        let mut found = of_extensions.compare(session).await?;
+        let before = of_extensions.hooks.before_rows(plan, session).await?;
+        found.extend(before.findings);
+        self.last_hooks = before.at_the_end;
+        found.retain(|finding| !self.findings.contains(finding));
+        self.findings.append(&mut found);
         Ok(())
     }
 
@@ -384,6 +408,7 @@ impl<'a> Pass<'a> {
             self.advance(Stage::PostData, target).await?;
             tools.restore_post_data(self, &plan, target, repeat).await?;
             self.last = tools.last_statements(self, &plan).await?;
+            self.last.insert_str(0, &self.last_hooks);
         }
         scheduler.advance(plan::Stage::AfterPostData);
         let outcome = dispatcher::run(&plan, &mut scheduler, runner, &self.surroundings()).await;
@@ -531,7 +556,7 @@ impl<'a> Pass<'a> {
             self.state.flush().await?;
             ledger::forget_objects(session, ObjectKind::DroppedForeignKey).await?;
         } else if !self.last.is_empty() {
-            self.findings.push(event_triggers_wait());
+            self.findings.push(last_statements_wait(!self.last_hooks.is_empty()));
         }
         let total = StepTiming { duration: self.started.elapsed(), bytes: 0, concurrency: 0 };
         self.steps.insert(Step::Total, total);
@@ -568,12 +593,19 @@ impl<'a> Pass<'a> {
     }
 }
 
-/// The finding of a run that is not complete and has event triggers to create.
-fn event_triggers_wait() -> Finding {
+/// The finding of a run that is not complete and has event triggers to create, or an extension to tell.
+fn last_statements_wait(hooks: bool) -> Finding {
+    let (object, reason) = match hooks {
+        false => ("event triggers", "they are created when the run is complete"),
+        true => (
+            "extension timescaledb",
+            "the target stays in restoring mode, and without event triggers, until the run is complete",
+        ),
+    };
     Finding {
         severity: Severity::Warning,
-        object: "event triggers".into(),
-        reason: "they are created when the run is complete".into(),
+        object: object.into(),
+        reason: reason.into(),
         hint: Some("Mend what is an error and run the same command again.".into()),
     }
 }

@@ -468,7 +468,7 @@ fn and_more(count: usize) -> String {
 /// `State`, naming the first that is not.
 fn require_tables(plan: &Plan, facts: &TargetFacts) -> Result<()> {
     let there: HashSet<&QualifiedName> = facts.relations.iter().map(|(name, _)| name).collect();
-    let user_tables = plan.tables.iter().filter(|table| table.condition.is_none());
+    let user_tables = plan.tables.iter().filter(|table| table.config.is_none());
     let mut missing = user_tables.filter(|table| !there.contains(&table.name));
     let Some(first) = missing.next() else { return Ok(()) };
     let more = and_more(missing.count());

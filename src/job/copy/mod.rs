@@ -53,6 +53,9 @@ pub struct CopyPart {
     /// File node that the plan saw; another one now means that the table was rewritten. `None`
     /// where there is nothing to compare.
     pub file_node: Option<u32>,
+    /// Leaves the target alone when there is no row to copy: configuration tables of extensions, which
+    /// belong to the extension's owner and need not be writable where there is nothing to write.
+    pub only_with_rows: bool,
 }
 
 /// What the target does with a table before rows are loaded into it.
@@ -97,6 +100,11 @@ pub async fn copy_part(
     ledger_row: impl Fn(&CopyOutcome) -> String + Send,
 ) -> Result<CopyOutcome> {
     let started = Instant::now();
+    if part.only_with_rows && !has_rows(source, part, snapshot).await? {
+        let outcome = CopyOutcome { duration: started.elapsed(), ..CopyOutcome::default() };
+        target.execute(&ledger_row(&outcome)).await?;
+        return Ok(outcome);
+    }
     let encoding = Encodings::of(source, target).statement();
     start_source(source, part, snapshot, &encoding).await?;
     if let Err(error) = start_target(target, part, &encoding).await {
@@ -144,6 +152,26 @@ pub async fn begin_source(source: &mut Session, snapshot: Option<&str>) -> Resul
         Err(error) => {
             abandon_transaction(source).await;
             Err(explain_source(error, None))
+        }
+    }
+}
+
+/// Whether the source has a row to copy.
+async fn has_rows(source: &mut Session, part: &CopyPart, snapshot: Option<&str>) -> Result<bool> {
+    let condition = part.predicate.as_deref().unwrap_or("true");
+    let table = part.table.sql();
+    let found = async {
+        source.execute(&begin_statements(snapshot)).await?;
+        let sql = format!("select exists (select from only {table} where {condition})");
+        let found = source.query(&sql, &[]).await?.one()?.flag(0)?;
+        source.execute("commit").await?;
+        Ok(found)
+    };
+    match found.await {
+        Ok(found) => Ok(found),
+        Err(error) => {
+            abandon_transaction(source).await;
+            Err(explain_source(error, Some(part)))
         }
     }
 }

@@ -1,5 +1,6 @@
 //! From catalog, selection and facts to the plan: the one pure function.
 
+mod config;
 mod excludes;
 mod foreign_keys;
 mod parents;
@@ -41,6 +42,7 @@ pub fn build(
     refuse_conflicts(&input)?;
     let mut draft = Draft::default();
     tables::plan_tables(&input, &mut draft)?;
+    config::plan_order(&input, &mut draft);
     parents::plan_parent_constraints(&input, &mut draft);
     foreign_keys::plan_foreign_keys(&input, &mut draft);
     plan_sequences(&input, &mut draft);

@@ -14,7 +14,7 @@ use crate::plan::format::{Choice, FormatChooser};
 use crate::plan::index::{constraint_plan, index_plan, makes_own_index};
 use crate::plan::order::{indexes_largest_first, largest_first};
 use crate::plan::split::SplitRule;
-use crate::plan::table::{Format, LoadStrategy, Part, TablePlan, VacuumKind};
+use crate::plan::table::{ConfigTable, Format, LoadStrategy, Part, TablePlan, VacuumKind};
 use crate::plan::toc::{PG_CLASS, PG_CONSTRAINT};
 
 /// First major version where ANALYZE alone is enough after a frozen load (K4).
@@ -133,9 +133,13 @@ impl<'a> Loader<'a> {
             LoadStrategy::Nothing => Choice { format: Format::Text, reason: None },
             _ => self.formats.choose(sent()),
         };
-        let condition = match rows {
-            Rows::OfExtension(condition) if !condition.is_empty() => Some(condition),
-            _ => None,
+        let (condition, config) = match rows {
+            Rows::OfExtension(condition) => {
+                let extension = table.extension.clone().unwrap_or_default();
+                let config = ConfigTable { extension, ..ConfigTable::default() };
+                (Some(condition).filter(|condition| !condition.is_empty()), Some(config))
+            }
+            _ => (None, None),
         };
         TablePlan {
             oid: table.oid,
@@ -151,6 +155,7 @@ impl<'a> Loader<'a> {
             load,
             only: target_kind != TableKind::Partitioned,
             condition,
+            config,
             indexes: 0..0,
             constraints: 0..0,
             replica_identity: None,

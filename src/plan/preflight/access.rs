@@ -16,7 +16,9 @@ pub(super) fn source(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     let with_rows = [TableKind::Ordinary, TableKind::Partitioned, TableKind::MaterializedView];
     // pg_dump locks tables that the filters leave out as well.
     let tables = facts.catalog.tables.iter().filter(|table| {
-        !table.may_select && table.extension.is_none() && with_rows.contains(&table.kind)
+        !table.may_select
+            && facts.is_copied(table.oid, table.extension.as_deref())
+            && with_rows.contains(&table.kind)
     });
     for (schema, names) in by_schema(tables.map(|table| &table.name)) {
         let objects = match names.len() {
@@ -52,7 +54,7 @@ pub(super) fn source(facts: &Facts<'_>, found: &mut Vec<Concern>) {
 fn sequences(facts: &Facts<'_>, role: &str, found: &mut Vec<Concern>) {
     let unreadable = facts.catalog.sequences.iter().filter(|sequence| {
         !sequence.may_select
-            && sequence.extension.is_none()
+            && facts.is_copied(sequence.oid, sequence.extension.as_deref())
             && facts.selection.keeps_sequence(sequence.oid)
     });
     for (schema, names) in by_schema(unreadable.map(|sequence| &sequence.name)) {

@@ -8,6 +8,7 @@
 
 mod access;
 mod encodings;
+pub mod extensions;
 mod follow;
 mod names;
 mod objects;
@@ -17,7 +18,8 @@ mod tests;
 
 use crate::base::preflight::{self, Concern};
 use crate::catalog::model::condition::{SourceCondition, TargetCondition};
-use crate::catalog::model::{SourceCatalog, TargetFacts};
+use crate::catalog::model::members::Members;
+use crate::catalog::model::{Oid, SourceCatalog, TargetFacts};
 use crate::config::clone::{Jobs, SchemaOptions, Skip};
 use crate::filter::Selection;
 
@@ -34,6 +36,8 @@ pub struct Facts<'a> {
     pub source_condition: &'a SourceCondition,
     /// Condition of the target.
     pub target_condition: &'a TargetCondition,
+    /// Members of the extensions that both ends have, on the source and on the target.
+    pub members: (&'a Members, &'a Members),
     /// What is wanted.
     pub wishes: Wishes,
 }
@@ -55,6 +59,18 @@ pub struct Wishes {
     pub follow: bool,
 }
 
+impl Facts<'_> {
+    /// Rows or values of a relation are copied: it is the user's, or a configuration table of an
+    /// extension that is kept.
+    fn is_copied(&self, oid: Oid, extension: Option<&str>) -> bool {
+        let Some(extension) = extension else { return true };
+        let found = self.catalog.extensions.iter().find(|found| found.name == extension);
+        !self.wishes.skip.extensions
+            && self.selection.keeps_extension(extension)
+            && found.is_some_and(|found| found.config_tables.iter().any(|(table, _)| *table == oid))
+    }
+}
+
 /// Everything that was found, worst first.
 pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
     let mut found = Vec::new();
@@ -68,7 +84,7 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
     access::target(facts, &mut found);
     access::roles(facts, &mut found);
     objects::conflicts(facts, &mut found);
-    objects::extensions(facts, &mut found);
+    extensions::findings(facts, &mut found);
     objects::collations(facts, &mut found);
     objects::features(facts, &mut found);
     objects::event_triggers(facts, &mut found);

@@ -78,6 +78,7 @@ impl World {
             target: &self.target,
             source_condition: &self.source_condition,
             target_condition: &self.target_condition,
+            members: (&Members::default(), &Members::default()),
             wishes: self.wishes,
         })
     }
