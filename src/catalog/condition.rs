@@ -82,7 +82,8 @@ pub async fn dependents(
     Ok(())
 }
 
-/// Keeps of some configuration tables of extensions those that have rows to copy on the source.
+/// Keeps of some configuration relations of extensions the sequences, and the tables that have rows to
+/// copy on the source.
 ///
 /// # Errors
 /// Only when the session is lost; a table that cannot be read is kept.
@@ -93,6 +94,10 @@ pub async fn with_rows(
 ) -> Result<Vec<QualifiedName>> {
     let mut kept = Vec::new();
     for name in tables {
+        if catalog.sequences.iter().any(|sequence| sequence.name == name) {
+            kept.push(name);
+            continue;
+        }
         let table = catalog.tables.iter().find(|table| table.name == name);
         let Some(table) = table.filter(|table| table.may_select) else { continue };
         let configs = catalog.extensions.iter().flat_map(|one| &one.config_tables);

@@ -141,7 +141,8 @@ pub struct TargetCondition {
     pub extensions: Vec<ExtensionVersion>,
     /// Existing schemas that our role may not create in.
     pub closed_schemas: Vec<String>,
-    /// Configuration tables of its extensions that our role may not write.
+    /// Configuration tables of its extensions that our role may not write, and for which the source has
+    /// rows; configuration sequences that it may not set.
     pub closed_config: Vec<QualifiedName>,
     /// Table access methods.
     pub access_methods: Vec<String>,

@@ -1,4 +1,4 @@
--- Configuration tables of extensions that our role may not write, by name.
+-- Configuration tables and sequences of extensions that our role may not write, by name.
 --
 -- columns: schema, name
 -- since: 10
@@ -10,9 +10,14 @@ from pg_catalog.pg_extension e
 cross join lateral pg_catalog.unnest(e.extconfig) as x (oid)
 join pg_catalog.pg_class c on c.oid = x.oid
 join pg_catalog.pg_namespace n on n.oid = c.relnamespace
-where c.relkind in ('r', 'p')
-    and not (
+where not (
         pg_catalog.has_schema_privilege(n.oid, 'usage')
-        and pg_catalog.has_table_privilege(c.oid, 'insert')
+        and case
+            when c.relkind in ('r', 'p') then pg_catalog.has_table_privilege(c.oid, 'insert')
+            when c.relkind = 'S'
+            then pg_catalog.has_sequence_privilege(c.oid, 'select')
+                and pg_catalog.has_sequence_privilege(c.oid, 'update')
+            else true
+        end
     )
 order by n.nspname, c.relname

@@ -168,27 +168,31 @@ fn touched(facts: &Facts<'_>, extension: &Extension, found: &mut Vec<Concern>) {
     }
 }
 
-/// Configuration tables that hold rows on the source and that our role may not write on the target.
+/// Configuration tables and sequences of the source that our role may not write on the target.
 fn closed_config(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let tables = (facts.catalog.tables.iter())
+        .filter(|table| facts.is_copied(table.oid, table.extension.as_deref()))
+        .map(|table| ("table", "INSERT ON", &table.name, &table.extension));
+    let sequences = (facts.catalog.sequences.iter())
+        .filter(|sequence| facts.is_copied(sequence.oid, sequence.extension.as_deref()))
+        .map(|one| ("sequence", "SELECT, UPDATE ON SEQUENCE", &one.name, &one.extension));
     let role = quote_identifier(&facts.target.server.role);
-    for table in facts.catalog.tables.iter().filter(|table| table.extension.is_some()) {
-        let closed = facts.target_condition.closed_config.contains(&table.name);
-        if !closed || !facts.is_copied(table.oid, table.extension.as_deref()) {
+    for (class, right, name, extension) in tables.chain(sequences) {
+        let Some(extension) = extension else { continue };
+        if !facts.target_condition.closed_config.contains(name) {
             continue;
         }
         let reason = format!(
-            "it is a configuration table of extension {}, and role {role} may not add rows of the \
-             source to it",
-            table.extension.as_deref().unwrap_or_default()
+            "it is configuration of extension {extension}, and role {role} may not bring it to what \
+             the source has"
         );
-        let object = format!("table {}", table.name);
-        found.push(Concern::new(Warning, Topic::Extension, Side::Target, object, reason).fix(
-            format!(
-                "GRANT USAGE ON SCHEMA {} TO {role}; GRANT INSERT ON {} TO {role};",
-                quote_identifier(&table.name.schema),
-                table.name.sql()
-            ),
-        ));
+        let fix = format!(
+            "GRANT USAGE ON SCHEMA {} TO {role}; GRANT {right} {} TO {role};",
+            quote_identifier(&name.schema),
+            name.sql()
+        );
+        let object = format!("{class} {name}");
+        found.push(Concern::new(Warning, Topic::Extension, Side::Target, object, reason).fix(fix));
     }
 }
 
