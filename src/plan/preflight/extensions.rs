@@ -253,10 +253,11 @@ fn change(
     (ours, theirs): (Option<&String>, Option<&String>),
 ) -> MemberChange {
     let reason = match (property, ours, theirs) {
-        ("existence", Some(_), _) => format!(
-            "it belongs to the extension on the source only: nothing of it is copied, because pg_dump \
-             leaves members of extensions out"
-        ),
+        ("existence", Some(_), _) => {
+            "it belongs to the extension on the source only: nothing of it is \
+             copied, because pg_dump leaves members of extensions out"
+                .to_owned()
+        }
         ("existence", None, _) => "it belongs to the extension on the target only".to_owned(),
         (_, Some(_), Some(_)) => format!(
             "its {property} is not what the extension brings to the target, and pg_dump leaves members \
