@@ -7,9 +7,9 @@
 mod check;
 mod encodings;
 mod everything;
-mod large;
 mod extensions;
 mod hooks;
+mod large;
 mod objects;
 mod options;
 mod refusals;
