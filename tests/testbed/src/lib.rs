@@ -32,6 +32,7 @@ pub mod cluster;
 pub mod compare;
 pub mod database;
 pub mod fixtures;
+pub mod hashes;
 pub mod install;
 pub mod pgcopydb;
 pub mod process;

@@ -20,7 +20,11 @@ testbed COMMAND
   bench [--scenario A,B] [--only A,B] [--runs N] [--scale F] [--target 15|16|18] [--no-check]
         [--ours-arguments TEXT]
                                 ours, psql, dump and $PGCOPYDB_PEER side by side
-                                scenarios: ints mixed wide indexed many empty
+                                scenarios: ints mixed wide indexed many empty compare
+        [--native-options TEXT] [--minutes N]
+                                following changes beside native logical replication and
+                                pg_recvlogical: drain drain-large drain-insert drain-tables
+                                drain-far, and without others: lag soak
 ";
 
 /// Runs the command named by the arguments; 1 on failure.

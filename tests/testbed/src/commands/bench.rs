@@ -18,10 +18,15 @@ use testbed::{Cluster, ClusterOptions, Installation, Major};
 use super::{Arguments, Servers, cargo};
 
 mod contestant;
+mod drain;
+mod follower;
+mod lag;
 mod measure;
 mod scenario;
+mod soak;
 
 use contestant::Contestant;
+use drain::Load;
 use measure::Measured;
 use scenario::Scenario;
 
@@ -31,9 +36,25 @@ const DATABASE: &str = "bench";
 /// Runs of each contestant unless asked otherwise; the median is shown.
 const RUNS: u32 = 3;
 
+/// How long a soak lasts unless asked otherwise, in minutes.
+const SOAK_MINUTES: f64 = 30.0;
+
+/// What is measured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// A database is copied, planned or compared.
+    Copy(Scenario),
+    /// Changes that wait in the source's log are applied.
+    Drain(Load),
+    /// Changes are applied as they are committed.
+    Lag,
+    /// Everything that can be in a log, for a long time.
+    Soak,
+}
+
 /// What was asked for.
 struct Settings {
-    scenarios: Vec<Scenario>,
+    tasks: Vec<Task>,
     contestants: Vec<String>,
     runs: u32,
     scale: f64,
@@ -41,6 +62,36 @@ struct Settings {
     check: bool,
     /// Further arguments of ours, as a shell reads them.
     ours_arguments: String,
+    /// Further options of CREATE SUBSCRIPTION.
+    native_options: String,
+    /// How long a soak lasts.
+    minutes: f64,
+}
+
+impl Task {
+    /// Everything that can be asked for.
+    fn all() -> impl Iterator<Item = Self> {
+        let online = Load::ALL.into_iter().map(Self::Drain).chain([Self::Lag, Self::Soak]);
+        Scenario::ALL.into_iter().map(Self::Copy).chain(online)
+    }
+
+    /// The scenario of a copy.
+    fn copy(self) -> Option<Scenario> {
+        match self {
+            Self::Copy(scenario) => Some(scenario),
+            Self::Drain(_) | Self::Lag | Self::Soak => None,
+        }
+    }
+
+    /// Name as on the command line.
+    fn name(self) -> &'static str {
+        match self {
+            Self::Copy(scenario) => scenario.name(),
+            Self::Drain(load) => load.name(),
+            Self::Lag => "lag",
+            Self::Soak => "soak",
+        }
+    }
 }
 
 /// Runs the scenarios.
@@ -51,17 +102,38 @@ pub(crate) fn run(words: Vec<String>) -> Result<()> {
     let mut arguments = Arguments::new(words);
     let settings = Settings::take(&mut arguments)?;
     arguments.end()?;
-    let contestants = find_contestants(&settings)?;
     let source = Installation::find(Major::V15)?;
     let target = Installation::find(settings.target)?;
     println!("source: {}\ntarget: {}", source.version, target.version);
     println!("{} cores, scale {}, {} runs each\n", cores(), settings.scale, settings.runs);
-    let servers = Servers::start(&source, &target, &options())?;
-    for scenario in &settings.scenarios {
-        let taking_part: Vec<&Contestant> =
-            contestants.iter().filter(|one| one.takes_part(*scenario)).collect();
-        race(&servers, *scenario, &taking_part, &settings)
-            .with_context(|| format!("scenario {}", scenario.name()))?;
+    let copies: Vec<Scenario> = settings.tasks.iter().filter_map(|task| task.copy()).collect();
+    if !copies.is_empty() {
+        let contestants = find_contestants(&settings)?;
+        let servers = Servers::start(&source, &target, &options())?;
+        for scenario in copies {
+            let taking_part: Vec<&Contestant> =
+                contestants.iter().filter(|one| one.takes_part(scenario)).collect();
+            race(&servers, scenario, &taking_part, &settings)
+                .with_context(|| format!("scenario {}", scenario.name()))?;
+        }
+    }
+    let online: Vec<Task> =
+        settings.tasks.iter().copied().filter(|task| task.copy().is_none()).collect();
+    if online.is_empty() {
+        return Ok(());
+    }
+    let binary = build_ours()?;
+    for task in online {
+        // Each has servers with a log of its own.
+        let options = if task == Task::Soak { soak::options() } else { drain::options() };
+        let servers = Servers::start(&source, &target, &options)?;
+        match task {
+            Task::Copy(_) => Ok(()),
+            Task::Drain(load) => drain::race(&servers, load, &settings, &binary),
+            Task::Lag => lag::run(&servers, &settings, &binary),
+            Task::Soak => soak::run(&servers, &settings, &binary),
+        }
+        .with_context(|| format!("scenario {}", task.name()))?;
     }
     Ok(())
 }
@@ -74,15 +146,14 @@ impl Settings {
             names.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect()
         };
         let names = list(arguments.value("--scenario")?);
-        let mut scenarios = Vec::new();
+        let mut tasks = Vec::new();
         for name in &names {
-            let known = || Scenario::ALL.map(Scenario::name).join(", ");
-            let found = Scenario::ALL.into_iter().find(|one| one.name() == name);
-            scenarios
-                .push(found.with_context(|| format!("no scenario {name}; one of {}", known()))?);
+            let known = || Task::all().map(Task::name).collect::<Vec<_>>().join(", ");
+            let found = Task::all().find(|one| one.name() == name);
+            tasks.push(found.with_context(|| format!("no scenario {name}; one of {}", known()))?);
         }
-        if scenarios.is_empty() {
-            scenarios = Scenario::ALL.to_vec();
+        if tasks.is_empty() {
+            tasks = Scenario::ALL.map(Task::Copy).to_vec();
         }
         let scale = arguments.value("--scale")?.unwrap_or(1.0);
         ensure!(scale > 0.0, "--scale: expected a positive number, found {scale}");
@@ -93,15 +164,28 @@ impl Settings {
             other => bail!("--target: expected 15, 16 or 18, found {other}"),
         };
         Ok(Self {
-            scenarios,
+            tasks,
             contestants: list(arguments.value("--only")?),
             runs: arguments.value("--runs")?.unwrap_or(RUNS).max(1),
             scale,
             target,
             check: !arguments.flag("--no-check"),
             ours_arguments: arguments.value("--ours-arguments")?.unwrap_or_default(),
+            native_options: arguments.value("--native-options")?.unwrap_or_default(),
+            minutes: arguments.value("--minutes")?.unwrap_or(SOAK_MINUTES),
         })
     }
+}
+
+/// Builds ours, unless a binary is named by the environment.
+fn build_ours() -> Result<PathBuf> {
+    if std::env::var_os("PGCOPYDB_BIN").is_none() {
+        let release =
+            ["build", "--quiet", "--release", "--package", "pgcopydb", "--bin", "pgcopydb"];
+        let status = cargo(&release).stdin(Stdio::null()).status().context("start cargo")?;
+        ensure!(status.success(), "cargo build: {status}");
+    }
+    testbed::pgcopydb::binary()
 }
 
 /// Builds ours and lists who is there.
@@ -111,11 +195,7 @@ fn find_contestants(settings: &Settings) -> Result<Vec<Contestant>> {
     };
     let mut found = Vec::new();
     if wanted("ours") {
-        let release =
-            ["build", "--quiet", "--release", "--package", "pgcopydb", "--bin", "pgcopydb"];
-        let status = cargo(&release).stdin(Stdio::null()).status().context("start cargo")?;
-        ensure!(status.success(), "cargo build: {status}");
-        found.push(Contestant::ours(testbed::pgcopydb::binary()?, &settings.ours_arguments));
+        found.push(Contestant::ours(build_ours()?, &settings.ours_arguments));
     }
     if wanted("psql") {
         found.push(Contestant::Psql);

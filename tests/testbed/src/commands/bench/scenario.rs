@@ -146,6 +146,6 @@ alter table wide add primary key (id);
 
 /// A count at another scale, at least 1.
 #[expect(clippy::cast_possible_truncation, reason = "counts stay far below the limit")]
-fn scaled(full: u32, scale: f64) -> u32 {
+pub(super) fn scaled(full: u32, scale: f64) -> u32 {
     (f64::from(full) * scale).max(1.0) as u32
 }
