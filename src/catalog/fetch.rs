@@ -86,6 +86,24 @@ pub async fn source(session: &mut Session, sizes: SizeSource) -> Result<SourceCa
     Ok(catalog)
 }
 
+/// Reads which tables and sequences the source has, tables without columns and sizes, by identifier: all
+/// that following needs as long as no filter asks for more.
+///
+/// Not cancel safe: a dropped future leaves the session in the middle of a result.
+///
+/// # Errors
+/// Those of [`source`].
+pub async fn source_names(session: &mut Session) -> Result<SourceCatalog> {
+    let server = server(session).await?;
+    let version = ServerVersion(server.version);
+    Ok(SourceCatalog {
+        server,
+        tables: collect(&query::TABLES, version, session, rows::table).await?,
+        sequences: collect(&query::SEQUENCES, version, session, rows::sequence).await?,
+        ..SourceCatalog::default()
+    })
+}
+
 /// Reads what the plan needs to know of the target before anything is created there.
 ///
 /// The session is in no transaction: trying `session_replication_role` may be refused.

@@ -64,7 +64,7 @@ pub(super) struct Followed {
 pub(super) async fn followed(follow: &FollowConfig) -> Result<Followed> {
     let filters = Filters::read(follow.filters.as_deref(), false)?;
     let mut session = source::connect(&follow.source).await?;
-    let catalog = fetch::source(&mut session, SizeSource::Estimate).await?;
+    let catalog = read_catalog(&filters, &mut session).await?;
     let selection = filters.select(&catalog, &mut session).await?;
     let kept = |table: &&Table| is_followed(table, &selection);
     Ok(Followed {
@@ -72,6 +72,17 @@ pub(super) async fn followed(follow: &FollowConfig) -> Result<Followed> {
         tables: catalog.tables.iter().filter(kept).map(|table| table.name.clone()).collect(),
         ancestors: ancestors(&catalog),
     })
+}
+
+/// What the filters need to know of the source; little without them.
+///
+/// # Errors
+/// Those of the catalog queries.
+pub(super) async fn read_catalog(filters: &Filters, source: &mut Session) -> Result<SourceCatalog> {
+    if filters.rules().is_empty() {
+        return fetch::source_names(source).await;
+    }
+    fetch::source(source, SizeSource::Estimate).await
 }
 
 /// Makes slot, publications, position and sentinel, or finds those of an earlier start.

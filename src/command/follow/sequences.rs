@@ -1,7 +1,7 @@
 //! Sequences at the end: their values are not in the stream (C-49).
 
+use super::prepare::read_catalog;
 use crate::base::error::{Result, Side};
-use crate::catalog::fetch::{self, SizeSource};
 use crate::command::clone::filters::Filters;
 use crate::command::source;
 use crate::config::FollowConfig;
@@ -18,7 +18,7 @@ use crate::run::sequences::set_sequences;
 pub(super) async fn set(follow: &FollowConfig) -> Result<SequenceReport> {
     let filters = Filters::read(follow.filters.as_deref(), false)?;
     let mut source = source::connect_again(&follow.source).await?;
-    let catalog = fetch::source(&mut source, SizeSource::Estimate).await?;
+    let catalog = read_catalog(&filters, &mut source).await?;
     let selection = filters.select(&catalog, &mut source).await?;
     let kept: Vec<_> = (catalog.sequences.iter())
         .filter(|sequence| sequence.extension.is_none() && selection.keeps_sequence(sequence.oid))

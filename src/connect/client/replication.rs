@@ -10,6 +10,7 @@
 //! here. A walsender speaks the simple protocol only.
 
 use std::future::poll_fn;
+use std::task::Poll;
 
 use bytes::BytesMut;
 use proto::backend::{self, BackendMessage, tag};
@@ -204,6 +205,30 @@ impl ChangeReader {
         Ok(())
     }
 
+    /// Bytes received and not yet taken.
+    pub fn buffered(&self) -> usize {
+        self.read.unread().len() - self.front
+    }
+
+    /// Takes what has arrived meanwhile into the buffer, without waiting.
+    ///
+    /// Cancel safe.
+    ///
+    /// # Errors
+    /// `Connection` when the stream is lost.
+    pub async fn gather(&mut self) -> Result<()> {
+        if self.read.spare() == 0 {
+            return Ok(());
+        }
+        let (read, stream) = (&mut self.read, &mut self.stream);
+        let filled = poll_fn(|cx| Poll::Ready(read.poll_read(stream, cx))).await;
+        match filled {
+            Poll::Pending => Ok(()),
+            Poll::Ready(Ok(0)) => Err(self.closed()),
+            Poll::Ready(filled) => filled.map(drop).map_err(|error| self.lost(error)),
+        }
+    }
+
     /// The next message when it is whole in the buffer.
     ///
     /// # Errors
@@ -237,14 +262,15 @@ impl ChangeReader {
 
     /// Reads once from the socket.
     async fn read_once(&mut self) -> Result<()> {
-        if self.fill().await? == 0 {
-            let error = std::io::Error::new(
-                std::io::ErrorKind::UnexpectedEof,
-                "server closed the connection unexpectedly",
-            );
-            return Err(self.lost(error));
-        }
-        Ok(())
+        if self.fill().await? == 0 { Err(self.closed()) } else { Ok(()) }
+    }
+
+    /// An error for a stream that ended without a word.
+    fn closed(&self) -> Error {
+        self.lost(std::io::Error::new(
+            std::io::ErrorKind::UnexpectedEof,
+            "server closed the connection unexpectedly",
+        ))
     }
 
     /// Tag and length of the frame at the front when it is whole; makes room for it otherwise.

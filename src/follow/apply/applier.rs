@@ -23,6 +23,7 @@ use super::row::{Row, RowOp, Step, Truncate};
 use super::scope::Scope;
 use super::setwise;
 use super::statement::StatementCache;
+use super::target::TargetCatalog;
 use super::train::Prepared;
 use super::worker::Worker;
 use crate::base::error::{Error, Result, Side};
@@ -60,7 +61,7 @@ const BATCH_AGE_MAX: Duration = Duration::from_millis(500);
 /// [`Applier::position`]: whatever is applied already is passed over.
 #[derive(Debug)]
 pub struct Applier {
-    catalog: Session,
+    catalog: TargetCatalog,
     plans: Plans,
     cache: StatementCache,
     keep_no_ops: bool,
@@ -133,7 +134,7 @@ impl Applier {
         let task = tokio::spawn(worker.run(receiver, done_sender));
         let starts = scope.starts.clone();
         let mut applier = Self {
-            catalog,
+            catalog: TargetCatalog::new(catalog),
             starts,
             plans: Plans::new(scope, replica),
             cache: StatementCache::default(),

@@ -7,10 +7,9 @@ use super::message;
 use super::narrowing;
 use super::plan::{PlanOptions, TablePlan};
 use super::scope::Scope;
-use super::target::TargetTable;
+use super::target::TargetCatalog;
 use crate::base::error::Result;
 use crate::base::ident::QualifiedName;
-use crate::connect::client::Session;
 use crate::follow::change::Relation;
 
 /// Plans by relation.
@@ -48,7 +47,7 @@ impl Plans {
     pub(super) async fn resolve(
         &mut self,
         relation: &Arc<Relation>,
-        session: &mut Session,
+        catalog: &mut TargetCatalog,
     ) -> Result<Option<Arc<TablePlan>>> {
         let name = QualifiedName::new(&relation.namespace, &relation.name);
         let plan = if !self.scope.contains(&name) {
@@ -57,7 +56,7 @@ impl Plans {
         {
             Some(Arc::clone(plan))
         } else {
-            let plan = Arc::new(self.make(relation, &name, session).await?);
+            let plan = Arc::new(self.make(relation, &name, catalog).await?);
             self.latest.insert(name, Arc::clone(&plan));
             Some(plan)
         };
@@ -73,12 +72,12 @@ impl Plans {
         &mut self,
         relation: &Arc<Relation>,
         name: &QualifiedName,
-        session: &mut Session,
+        catalog: &mut TargetCatalog,
     ) -> Result<TablePlan> {
-        let mut found = TargetTable::fetch(session, name).await?;
+        let mut found = catalog.table(name).await?;
         for ancestor in self.scope.ancestors(name) {
             if found.is_none() {
-                found = TargetTable::fetch(session, ancestor).await?;
+                found = catalog.table(ancestor).await?;
             }
         }
         let Some(target) = found else { return Err(message::missing_table(relation)) };

@@ -1,8 +1,10 @@
 //! What the target's catalog says about a relation that changes are applied to.
 
+use proto::types::FormatCode;
+
 use crate::base::error::Result;
 use crate::base::ident::{QualifiedName, quote_identifier};
-use crate::connect::client::{PipelineStatement, Row, Rows, Session};
+use crate::connect::client::{Row, Session};
 
 const RELATION_SQL: &str = include_str!("sql/relation.sql");
 const COLUMNS_SQL: &str = include_str!("sql/columns.sql");
@@ -93,28 +95,54 @@ pub struct TargetTable {
     pub indexes: Vec<TargetIndex>,
 }
 
-impl TargetTable {
+/// Reads relations of the target.
+///
+/// Its statements are prepared: in a schema of a thousand tables their planning would cost ten times
+/// what they find out.
+#[derive(Debug)]
+pub struct TargetCatalog {
+    session: Session,
+    /// The statements exist in the session.
+    prepared: bool,
+}
+
+/// Names and texts of the statements; parameters: schema and name.
+const STATEMENTS: [(&str, &str); 3] = [
+    ("target_relation", RELATION_SQL),
+    ("target_columns", COLUMNS_SQL),
+    ("target_indexes", INDEXES_SQL),
+];
+
+impl TargetCatalog {
+    /// Reads with a session of its own.
+    pub fn new(session: Session) -> Self {
+        Self { session, prepared: false }
+    }
+
     /// Reads a relation; `None` when the target has none of this name that could hold rows.
     ///
-    /// Not cancel safe.
+    /// Not cancel safe. After an error it can only be dropped.
     ///
     /// # Errors
     /// Those of the queries.
-    pub async fn fetch(session: &mut Session, name: &QualifiedName) -> Result<Option<Self>> {
+    pub async fn table(&mut self, name: &QualifiedName) -> Result<Option<TargetTable>> {
         let params = [Some(name.schema.as_bytes()), Some(name.name.as_bytes())];
-        let statements = [RELATION_SQL, COLUMNS_SQL, INDEXES_SQL].map(|sql| PipelineStatement {
-            sql,
-            params: params.to_vec(),
-            binary: false,
-        });
-        let results = session.pipeline(&statements).await?;
-        let mut results = results.into_iter();
+        for (statement, sql) in STATEMENTS {
+            if !self.prepared {
+                self.session.queue_parse(statement, sql)?;
+            }
+            self.session.queue_execute(statement, &params, &[FormatCode::Text])?;
+        }
+        let mut results = Vec::with_capacity(STATEMENTS.len());
+        self.session.run_queue(&mut results).await?;
+        self.prepared = true;
+        let mut results = results.into_iter().map(|result| result.rows);
         let mut next = || results.next().unwrap_or_default();
         let (relation, columns, indexes) = (next(), next(), next());
-        let Some(row) = relation.rows.first() else { return Ok(None) };
-        let columns = columns.rows.iter().map(column).collect::<Result<Vec<_>>>()?;
+        let Some(row) = relation.first() else { return Ok(None) };
+        let columns = columns.iter().map(column).collect::<Result<Vec<_>>>()?;
         let indexes = read_indexes(&indexes, &columns)?;
-        Ok(Some(Self {
+        Ok(Some(TargetTable {
             oid: row.parse(0)?,
             name: name.clone(),
             kind: match row.text(1)? {
@@ -131,7 +159,9 @@ impl TargetTable {
             indexes,
         }))
     }
+}
 
+impl TargetTable {
     /// The table for UPDATE and DELETE: children of inheritance have changes of their own.
     pub fn only_sql(&self) -> String {
         match self.kind {
@@ -171,9 +201,9 @@ fn column(row: &Row) -> Result<TargetColumn> {
 }
 
 /// Reads the indexes, one row per column of each.
-fn read_indexes(rows: &Rows, columns: &[TargetColumn]) -> Result<Vec<TargetIndex>> {
+fn read_indexes(rows: &[Row], columns: &[TargetColumn]) -> Result<Vec<TargetIndex>> {
     let mut indexes: Vec<(u32, bool, TargetIndex)> = Vec::new();
-    for row in &rows.rows {
+    for row in rows {
         let oid: u32 = row.parse(0)?;
         if indexes.last().is_none_or(|(last, _, _)| *last != oid) {
             let index = TargetIndex {

@@ -35,6 +35,13 @@ const GOODBYE_WAIT_MAX: Duration = Duration::from_secs(5);
 /// How often a wait for room is said to go on.
 const ROOM_WARNING_INTERVAL: Duration = Duration::from_secs(60);
 
+/// Arrivals shorter than this are followed by a pause, in bytes: a stream that is read in larger pieces
+/// is not slowed down.
+const GATHER_BELOW_BYTES: usize = 48 * 1024;
+
+/// How long data gathers: the smallest step of the timer, and a small part of any lag.
+const GATHER_TIME: Duration = Duration::from_millis(1);
+
 /// The parts of a running stream.
 struct Running {
     reader: ChangeReader,
@@ -106,7 +113,10 @@ impl Receiver {
                     self.tick(&mut running, row).await?;
                 }
                 done = &mut running.feedback => return Err(feedback_ended(done)),
-                arrived = running.reader.arrived() => arrived?,
+                arrived = running.reader.arrived() => {
+                    arrived?;
+                    gather(&mut running.reader).await?;
+                }
             }
         }
     }
@@ -289,6 +299,16 @@ impl Receiver {
             tracing::debug!("the server did not end the stream in time");
         }
     }
+}
+
+/// Lets data gather for a moment when little has arrived. A walsender sends every change by itself: to
+/// be woken for each costs both sides more than what there is to do.
+async fn gather(reader: &mut ChangeReader) -> Result<()> {
+    if reader.buffered() < GATHER_BELOW_BYTES {
+        tokio::time::sleep(GATHER_TIME).await;
+        reader.gather().await?;
+    }
+    Ok(())
 }
 
 /// Everything up to here is applied, or was never to be.

@@ -74,6 +74,8 @@ pub enum Stored {
 pub struct StoreReader {
     dir: PathBuf,
     positions: watch::Receiver<Positions>,
+    /// How far the store was written when the reader last reached the writer.
+    written: Positions,
     segment: u64,
     input: Input,
     /// Place in the segment behind which everything is wanted; before it only descriptions are.
@@ -117,6 +119,7 @@ impl StoreReader {
                 ready: VecDeque::new(),
                 dir,
                 positions,
+                written,
             })
         })
         .await
@@ -171,16 +174,23 @@ impl StoreReader {
 
     /// Reads one record of the segment; `false` when there is no more as yet.
     async fn read_segment(&mut self) -> Result<bool> {
-        // Marked as seen: a later wait is for news.
-        let written = *self.positions.borrow_and_update();
-        let limit = if self.segment >= written.segment { written.offset } else { u64::MAX };
-        let place = self.input.offset();
-        if let Some((header, payload)) = self.input.next(limit).await? {
-            self.take(place, header, payload)?;
-            return Ok(true);
-        }
-        if self.segment >= written.segment {
-            return Ok(false);
+        loop {
+            let is_last = self.segment >= self.written.segment;
+            let limit = if is_last { self.written.offset } else { u64::MAX };
+            let place = self.input.offset();
+            if let Some((header, payload)) = self.input.next(limit).await? {
+                self.take(place, header, payload)?;
+                return Ok(true);
+            }
+            if !is_last {
+                break;
+            }
+            // Marked as seen: a later wait is for news. Asked only here, not for every record.
+            let now = *self.positions.borrow_and_update();
+            let before = std::mem::replace(&mut self.written, now);
+            if (before.segment, before.offset) == (now.segment, now.offset) {
+                return Ok(false);
+            }
         }
         self.segment += 1;
         self.resume_at = 0;
