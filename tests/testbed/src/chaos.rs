@@ -9,10 +9,9 @@
 //! between them, so a delay holds every byte back for its time without lowering the rate. All
 //! disturbances can be changed while connections run.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -25,8 +24,9 @@ use crate::percent;
 /// Bytes taken from a socket at a time; small enough that limits and cuts are met closely.
 const CHUNK_BYTES: usize = 16 * 1024;
 
-/// Chunks that may wait between the reader and the writer of a direction: 4 MB in flight.
-const QUEUE_CHUNKS: usize = 256;
+/// Bytes that may wait between the reader and the writer of a direction. Bytes and not pieces are
+/// limited: a peer that sends many small ones is delayed, not slowed down. 20 ms leave room for 200 MB/s.
+const QUEUE_BYTES: usize = 4 << 20;
 
 /// Which way bytes flow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -313,6 +313,60 @@ struct Chunk {
     read_at: Instant,
 }
 
+/// Pieces on their way from the reader to the writer of a direction.
+#[derive(Default)]
+struct Queue {
+    state: Mutex<Queued>,
+    changed: Condvar,
+}
+
+/// What is on its way.
+#[derive(Default)]
+struct Queued {
+    chunks: VecDeque<Chunk>,
+    bytes: usize,
+    /// The reader has read the end, or the writer is gone.
+    closed: bool,
+}
+
+impl Queue {
+    /// Takes the lock, whatever happened to its last holder.
+    fn lock(&self) -> MutexGuard<'_, Queued> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a piece; waits while there is no room. `false` when the writer is gone.
+    fn push(&self, chunk: Chunk) -> bool {
+        let full = |state: &mut Queued| !state.closed && state.bytes >= QUEUE_BYTES;
+        let waited = self.changed.wait_while(self.lock(), full);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        if state.closed {
+            return false;
+        }
+        state.bytes += chunk.bytes.len();
+        state.chunks.push_back(chunk);
+        self.changed.notify_all();
+        true
+    }
+
+    /// Takes the next piece; `None` when the reader has ended and everything is taken.
+    fn pop(&self) -> Option<Chunk> {
+        let empty = |state: &mut Queued| !state.closed && state.chunks.is_empty();
+        let waited = self.changed.wait_while(self.lock(), empty);
+        let mut state = waited.unwrap_or_else(PoisonError::into_inner);
+        let chunk = state.chunks.pop_front()?;
+        state.bytes -= chunk.bytes.len();
+        self.changed.notify_all();
+        Some(chunk)
+    }
+
+    /// Ends the queue: nothing is added any more.
+    fn close(&self) {
+        self.lock().closed = true;
+        self.changed.notify_all();
+    }
+}
+
 /// Starts the two threads of a direction of a connection.
 fn pump(
     id: u64,
@@ -321,36 +375,31 @@ fn pump(
     to: &TcpStream,
     shared: &Arc<Shared>,
 ) -> std::io::Result<()> {
-    let (sender, receiver) = sync_channel(QUEUE_CHUNKS);
+    let queue = Arc::new(Queue::default());
     let (reading, writing) = (from.try_clone()?, to.try_clone()?);
-    let shared = Arc::clone(shared);
-    thread::spawn(move || read_chunks(reading, &sender));
-    thread::spawn(move || write_chunks(id, direction, writing, &receiver, &shared));
+    let (shared, filled) = (Arc::clone(shared), Arc::clone(&queue));
+    thread::spawn(move || read_chunks(reading, &filled));
+    thread::spawn(move || write_chunks(id, direction, writing, &queue, &shared));
     Ok(())
 }
 
 /// Reads until the sender closes or the writer is gone.
-fn read_chunks(mut from: TcpStream, sender: &SyncSender<Chunk>) {
+fn read_chunks(mut from: TcpStream, queue: &Queue) {
     let mut buffer = vec![0; CHUNK_BYTES];
     while let Ok(length) = from.read(&mut buffer) {
         let bytes = buffer.get(..length).unwrap_or_default().to_vec();
         let chunk = Chunk { bytes, read_at: Instant::now() };
-        if length == 0 || sender.send(chunk).is_err() {
-            return;
+        if length == 0 || !queue.push(chunk) {
+            break;
         }
     }
+    queue.close();
 }
 
 /// Passes chunks on, as the disturbances of the moment allow.
-fn write_chunks(
-    id: u64,
-    direction: Direction,
-    mut to: TcpStream,
-    receiver: &Receiver<Chunk>,
-    shared: &Shared,
-) {
+fn write_chunks(id: u64, direction: Direction, mut to: TcpStream, queue: &Queue, shared: &Shared) {
     let mut passed = 0;
-    while let Ok(chunk) = receiver.recv() {
+    while let Some(chunk) = queue.pop() {
         let Some(allowed) = allowed_bytes(id, direction, passed, &chunk, shared) else { break };
         let (now, cut) = (chunk.bytes.get(..allowed), allowed < chunk.bytes.len());
         if to.write_all(now.unwrap_or_default()).is_err() {
@@ -365,6 +414,7 @@ fn write_chunks(
             thread::sleep(Duration::from_secs_f64(allowed as f64 / rate.max(1) as f64));
         }
     }
+    queue.close();
     finish(id, direction, passed, &to, shared);
 }
 

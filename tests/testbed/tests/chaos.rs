@@ -135,3 +135,24 @@ fn server_sessions_work_through_the_proxy_and_die_with_a_cut() {
     let output = psql("select repeat('x', 1000) from generate_series(1, 10000)");
     assert!(!output.status.success(), "{output}");
 }
+
+#[test]
+fn many_small_pieces_pass_a_delay_and_none_before_its_time() {
+    let (proxy, mut stream) = through_proxy();
+    let delay = Duration::from_millis(200);
+    proxy.delay(Direction::ToServer, delay);
+    let mut writing = stream.try_clone().unwrap();
+    writing.set_nodelay(true).unwrap();
+    let writer = thread::spawn(move || {
+        let mut before_last = Instant::now();
+        for _ in 0..20_000 {
+            before_last = Instant::now();
+            writing.write_all(&[1; 10]).unwrap();
+        }
+        before_last
+    });
+    let mut received = vec![0; 200_000];
+    stream.read_exact(&mut received).unwrap();
+    let arrived = Instant::now();
+    assert!(arrived >= writer.join().unwrap() + delay);
+}
