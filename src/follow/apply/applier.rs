@@ -93,6 +93,8 @@ struct OpenTransaction {
 #[derive(Debug)]
 struct WorkerHandle {
     jobs: Option<mpsc::Sender<Job>>,
+    /// Jobs that are done, to be freed here; one or two.
+    used: mpsc::UnboundedReceiver<Job>,
     sent: u64,
     done: watch::Receiver<u64>,
     progress: watch::Receiver<ApplyProgress>,
@@ -120,6 +122,7 @@ impl Applier {
         let (done_sender, done) = watch::channel(0);
         // One job at a time: the next is made while one is done.
         let (jobs, receiver) = mpsc::channel(1);
+        let (used_sender, used) = mpsc::unbounded_channel();
         let worker = Worker {
             session,
             position: held,
@@ -131,7 +134,7 @@ impl Applier {
             commit_time: None,
             written: position,
         };
-        let task = tokio::spawn(worker.run(receiver, done_sender));
+        let task = tokio::spawn(worker.run(receiver, used_sender, done_sender));
         let starts = scope.starts.clone();
         let mut applier = Self {
             catalog: TargetCatalog::new(catalog),
@@ -143,7 +146,14 @@ impl Applier {
             open: OpenTransaction::default(),
             batch: Batch::default(),
             batch_since: None,
-            worker: WorkerHandle { jobs: Some(jobs), sent: 0, done, progress, task: Some(task) },
+            worker: WorkerHandle {
+                jobs: Some(jobs),
+                used,
+                sent: 0,
+                done,
+                progress,
+                task: Some(task),
+            },
         };
         applier.set_endpos(config.endpos);
         Ok(applier)
@@ -495,6 +505,7 @@ impl WorkerHandle {
     /// Hands over a job once the worker has nothing to do.
     async fn send(&mut self, job: Job) -> Result<()> {
         self.wait_idle().await?;
+        while self.used.try_recv().is_ok() {}
         let sent = match &self.jobs {
             Some(jobs) => jobs.send(job).await.is_ok(),
             None => false,

@@ -80,13 +80,14 @@ const LOG_SQL: &str = "select pg_catalog.pg_current_wal_insert_lsn(), \
                        pg_catalog.pg_current_wal_flush_lsn()";
 
 impl Worker {
-    /// Works until the channel closes, then makes everything durable.
+    /// Works until the channel closes, then makes everything durable. What is done goes to `used`.
     ///
     /// # Errors
     /// The first one that stops it; the open transaction is rolled back.
     pub(super) async fn run(
         mut self,
         mut jobs: mpsc::Receiver<Job>,
+        used: mpsc::UnboundedSender<Job>,
         done: watch::Sender<u64>,
     ) -> Result<()> {
         let mut idle_since = tokio::time::Instant::now();
@@ -100,7 +101,10 @@ impl Worker {
                 }
             };
             idle_since = tokio::time::Instant::now();
-            self.work(job).await?;
+            self.work(&job).await?;
+            // Whoever made it frees it: memory that is freed by another thread stays with its first one
+            // for long, and would add up over days. Nobody waiting for it is fine.
+            let _ = used.send(job);
             done.send_modify(|count| *count += 1);
         }
     }
@@ -115,12 +119,12 @@ impl Worker {
     }
 
     /// Does one job.
-    async fn work(&mut self, job: Job) -> Result<()> {
+    async fn work(&mut self, job: &Job) -> Result<()> {
         match job {
-            Job::Apply { batch, units, frame } => self.apply(&batch, &units, frame).await,
+            Job::Apply { batch, units, frame } => self.apply(batch, units, *frame).await,
             Job::RollBack => self.session.execute("rollback").await.map(drop),
             Job::Position(lsn) => {
-                self.advance(lsn);
+                self.advance(*lsn);
                 Ok(())
             }
             Job::Settle => self.settle().await,

@@ -294,6 +294,39 @@ async fn blocking<T: Send + 'static>(
         .map_err(|error| Error::internal(format!("reading the store failed: {error}")))?
 }
 
+/// So close behind the writer, in bytes, what is to be read lies in the page cache: reading it costs less
+/// than waking another thread to do it.
+const RECENT_BYTES: u64 = 4 << 20;
+
+/// Where a block is read.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Its first byte in the file.
+    from: u64,
+    /// No byte from here on is read.
+    limit: u64,
+}
+
+/// Reads the next block of a file; what is left of the last one, the begin of a record of `needed` bytes,
+/// comes before it. Returns both as one, and how many bytes were read.
+fn read_block(
+    file: &File,
+    path: &Path,
+    place: Place,
+    rest: &[u8],
+    needed: usize,
+) -> Result<(Bytes, usize)> {
+    let failed = |error| Error::file(path, error).during("read");
+    let have = rest.len();
+    let length = file.metadata().map_err(failed)?.len().min(place.limit);
+    let wanted = bytes_to_read(needed, have, length.saturating_sub(place.from));
+    let mut block = vec![0; have + wanted];
+    block[..have].copy_from_slice(rest);
+    let count = read_fully(file, &mut block[have..], place.from).map_err(failed)?;
+    block.truncate(have + count);
+    Ok((Bytes::from(block), count))
+}
+
 /// A file read in blocks.
 #[derive(Debug)]
 struct Input {
@@ -340,20 +373,14 @@ impl Input {
 
     /// Reads more; `false` at the end of the file.
     async fn fill(&mut self, needed: usize, limit: u64) -> Result<bool> {
-        let (file, path) = (Arc::clone(&self.file), self.path.clone());
-        let (rest, end) = (self.block.clone(), self.end);
-        let (block, count) = blocking(move || {
-            let failed = |error| Error::file(&path, error).during("read");
-            let have = rest.len();
-            let length = file.metadata().map_err(failed)?.len().min(limit);
-            let wanted = bytes_to_read(needed, have, length.saturating_sub(end));
-            let mut block = vec![0; have + wanted];
-            block[..have].copy_from_slice(&rest);
-            let count = read_fully(&file, &mut block[have..], end).map_err(failed)?;
-            block.truncate(have + count);
-            Ok((Bytes::from(block), count))
-        })
-        .await?;
+        let place = Place { from: self.end, limit };
+        let (rest, path) = (self.block.clone(), &self.path);
+        let (block, count) = if limit.saturating_sub(self.end) <= RECENT_BYTES {
+            read_block(&self.file, path, place, &rest, needed)?
+        } else {
+            let (file, path) = (Arc::clone(&self.file), path.clone());
+            blocking(move || read_block(&file, &path, place, &rest, needed)).await?
+        };
         self.block = block;
         self.end += count as u64;
         Ok(count > 0)
