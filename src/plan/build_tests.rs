@@ -477,6 +477,8 @@ fn exclusion_constraints_of_partitioned_tables_come_with_the_parent() {
     let plan = plan(&catalog);
     let added: Vec<Oid> = plan.parent_constraints.iter().map(|one| one.oid).collect();
     assert_eq!((added, plan.constraints.len()), (vec![21], 0));
+    let parts = &plan.parent_constraints[0].parts;
+    assert_eq!(parts.iter().map(|part| part.oid).collect::<Vec<_>>(), [22]);
     for oid in [21, 22] {
         assert!(plan.toc_excludes.contains(PG_CONSTRAINT, oid));
     }

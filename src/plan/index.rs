@@ -76,6 +76,19 @@ pub struct ParentConstraintPlan {
     pub table: QualifiedName,
     /// `pg_get_constraintdef` of the source, schema-qualified.
     pub definition: String,
+    /// What comes with it, at every level.
+    pub parts: Vec<ConstraintPartPlan>,
+}
+
+/// A partition's part of a constraint that is added to a partitioned table above it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConstraintPartPlan {
+    /// `pg_constraint.oid` on the source.
+    pub oid: Oid,
+    /// The partition.
+    pub table: QualifiedName,
+    /// Name on the source; the target chooses one of its own at first.
+    pub name: String,
 }
 
 /// How a constraint gets its index.

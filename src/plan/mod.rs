@@ -47,7 +47,8 @@ pub use done::Done;
 pub use error::PlanError;
 pub use foreign_key::{ForeignKeyPlan, ForeignKeyTable, Validation};
 pub use index::{
-    ConstraintIndexPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan, ParentConstraintPlan,
+    ConstraintIndexPlan, ConstraintPartPlan, ConstraintPlan, IndexDetailsPlan, IndexPlan,
+    ParentConstraintPlan,
 };
 pub use job::{Job, JobKind, Resource, Stage};
 pub use options::{PlanOptions, SplitFacts};

@@ -20,6 +20,34 @@ fn exclusion_constraints_are_made_once() {
     assert_eq!(pair.target_value(indexes), "2", "the primary key's and the exclusion's");
 }
 
+// trap D-1, D-3
+#[test]
+fn parts_of_constraints_of_partitioned_tables_keep_names_and_comments() {
+    let pair = Pair::between(Major::V18, Major::V18, "parts18");
+    pair.source
+        .psql(
+            "create table p (id int, r int, exclude using btree (id with =, r with =))
+               partition by range (id);
+             create table p1 partition of p for values from (0) to (10);
+             create table p2 partition of p for values from (10) to (20) partition by range (id);
+             create table p21 partition of p2 for values from (10) to (15);
+             alter table p1 rename constraint p1_id_r_excl to \"My Name\";
+             comment on constraint \"My Name\" on p1 is 'of a part';
+             comment on constraint p21_id_r_excl on p21 is 'two levels down';
+             comment on constraint p_id_r_excl on p is 'of the whole';
+             create table k (id int4range, valid daterange,
+               primary key (id, valid without overlaps)) partition by list (id);
+             create table k1 partition of k for values in ('[1,2)');
+             alter table k1 rename constraint k1_pkey to first_key;
+             comment on constraint first_key on k1 is 'of a key';
+             insert into p values (1, 1), (12, 1);
+             insert into k values ('[1,2)', '[2024-01-01,2024-06-01)')",
+        )
+        .unwrap();
+    pair.clone(&[]);
+    pair.assert_same();
+}
+
 // trap D-2
 #[test]
 fn keys_keep_their_attributes() {

@@ -20,6 +20,7 @@ pub(super) mod filters;
 mod foreign_keys;
 mod hooks;
 mod identity;
+mod parents;
 pub(super) mod pass;
 mod properties;
 pub(super) mod read;

@@ -10,7 +10,8 @@ use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Provider, Snapshot};
 use super::state_rows::{index_rows, table_rows};
 use super::{
-    earlier, estimates, extensions, foreign_keys, identity, read, roles, schema, step, summary,
+    earlier, estimates, extensions, foreign_keys, identity, parents, read, roles, schema, step,
+    summary,
 };
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
@@ -401,7 +402,7 @@ impl<'a> Pass<'a> {
         runner.rest();
         let before = self.begin_step(Step::FinalizeSchema).await;
         if self.scope().constraints {
-            schema::add_parent_constraints(target.session().await?, &plan).await?;
+            parents::add_parent_constraints(target.session().await?, &plan).await?;
         }
         if let Some(tools) = tools.filter(|_| self.work.restores_post_data()) {
             let repeat = self.stage() >= Stage::PostData;

@@ -75,37 +75,6 @@ pub(super) async fn drop_tables(target: &mut Session, plan: &Plan) -> Result<()>
     Ok(())
 }
 
-/// Adds exclusion and temporal constraints to partitioned tables, with those of their partitions; what
-/// the ledger has is left out.
-///
-/// # Errors
-/// The server's, naming the constraint.
-pub(super) async fn add_parent_constraints(target: &mut Session, plan: &Plan) -> Result<()> {
-    if plan.parent_constraints.is_empty() {
-        return Ok(());
-    }
-    let done = ledger::objects(target, ObjectKind::Constraint).await?;
-    for add in &plan.parent_constraints {
-        if done.contains(&i64::from(add.oid)) {
-            continue;
-        }
-        let name = quote_identifier(&add.name);
-        let table = add.table.sql();
-        let mark = ledger::object_sql(ObjectKind::Constraint, add.oid);
-        let sql = format!(
-            "begin; alter table {table} add constraint {name} {}; {mark}; commit",
-            add.definition
-        );
-        if let Err(error) = target.execute(&sql).await {
-            if !target.is_broken() {
-                target.execute("rollback").await?;
-            }
-            return Err(error.during(format!("add constraint {name} to {}", add.table)));
-        }
-    }
-    Ok(())
-}
-
 /// The client tools of a run and how they reach the servers.
 pub(in crate::command) struct Tools {
     pair: ToolPair,
@@ -407,6 +376,7 @@ impl Tools {
         let indexes = plan.indexes.iter().map(|index| object(catalog::CLASS, index.oid));
         let constraints = (plan.constraints.iter().map(|constraint| constraint.oid))
             .chain(plan.parent_constraints.iter().map(|constraint| constraint.oid))
+            .chain(plan.parent_constraints.iter().flat_map(|one| &one.parts).map(|part| part.oid))
             .chain(plan.foreign_keys.iter().map(|key| key.oid))
             .map(|oid| object(catalog::CONSTRAINT, oid));
         let built: HashSet<ObjectId> = indexes.chain(constraints).collect();
