@@ -36,6 +36,9 @@ pub async fn source(session: &mut Session) -> Result<SourceCondition> {
         row_security: reader
             .rows(&query::CONDITION_ROW_SECURITY, &[], rows::qualified_name)
             .await?,
+        hashed_by_identifier: reader
+            .rows(&query::CONDITION_PARTITIONS, &[], |fields| fields.parse())
+            .await?,
         dependents: Vec::new(),
         touched: Vec::new(),
         unchecked: reader.unchecked,

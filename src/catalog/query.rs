@@ -45,6 +45,7 @@ queries! {
     CONDITION_COLLATIONS = "condition_collations.sql",
     CONDITION_DEPENDENTS = "condition_dependents.sql",
     CONDITION_EVENT_TRIGGERS = "condition_event_triggers.sql",
+    CONDITION_PARTITIONS = "condition_partitions.sql",
     CONDITION_ROLES = "condition_roles.sql",
     CONDITION_ROW_SECURITY = "condition_row_security.sql",
     CONDITION_SOURCE = "condition_source.sql",

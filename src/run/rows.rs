@@ -16,6 +16,7 @@ pub(super) fn copy_work(table: &TablePlan, part: &Part) -> CopyPart {
             Format::Text => WireFormat::Text,
         },
         predicate: predicate(table, part),
+        only: table.only,
         preparation: match table.load {
             LoadStrategy::ReplaceFrozen => Preparation::TruncateFreeze,
             LoadStrategy::Replace => Preparation::Truncate,

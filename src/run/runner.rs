@@ -158,7 +158,8 @@ impl PgJobRunner {
     async fn truncate(&self, table: &TablePlan) -> Result<JobReport> {
         let mut lease = self.target.take().await?;
         let sql = format!(
-            "begin; truncate table only {}; {}; commit",
+            "begin; truncate table {}{}; {}; commit",
+            if table.only { "only " } else { "" },
             table.name.sql(),
             ledger::forget_parts_sql(table.oid)
         );

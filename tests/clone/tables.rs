@@ -1,6 +1,6 @@
 //! Tables of every shape: columns, partitions, inheritance, names.
 
-use testbed::{Major, fixtures};
+use testbed::{Major, Pgcopydb, fixtures};
 
 use crate::support::{Pair, round_trip};
 
@@ -101,6 +101,94 @@ fn partition_trees_of_every_kind_arrive() {
         pair.source.psql(sql).unwrap();
         pair.clone(&[]);
         pair.assert_same();
+    }
+}
+
+// trap T-14
+#[test]
+fn hash_partitions_by_enum_are_refused_before_any_work_and_the_fix_works() {
+    let pair = Pair::with(
+        "hashed",
+        "create type mood as enum ('sad', 'ok', 'happy');
+         create table h (id int, m mood) partition by hash (m);
+         create table h0 partition of h for values with (modulus 2, remainder 0);
+         create table h1 partition of h for values with (modulus 2, remainder 1);
+         insert into h select g, (array['sad', 'ok', 'happy'])[g % 3 + 1]::mood
+           from generate_series(1, 300) g;
+         create table fine (id int) partition by hash (id);
+         create table fine0 partition of fine for values with (modulus 1, remainder 0);
+         insert into fine select generate_series(1, 50)",
+    );
+    let output = pair.program().run().unwrap().exit_code(6).unwrap();
+    assert!(output.stderr.contains("public.h:"), "{}", output.stderr);
+    assert!(!output.stderr.contains("public.fine"), "{}", output.stderr);
+    assert_eq!(pair.target_value("select to_regclass('h') is null"), "t");
+    let filters = pair.dir.path().join("filters.ini");
+    std::fs::write(&filters, "[exclude-table-data]\npublic.h0\npublic.h1\n").unwrap();
+    pair.clone(&["--filters", filters.to_str().unwrap()]);
+    let rows = pair.source_value("copy (select * from h) to stdout");
+    pair.target.psql(&format!("copy h from stdin;\n{rows}\n\\.\n")).unwrap();
+    let image = "select count(*), md5(string_agg(id || m::text, ',' order by id)) from h";
+    assert_eq!(pair.target_value(image), pair.source_value(image));
+    assert_eq!(pair.target_value("select count(*) from fine"), "50");
+}
+
+// trap T-15
+#[test]
+fn range_partitions_under_another_collation_fail_by_name_and_the_rest_arrives() {
+    // "B" sorts before "a" in C, behind it in English.
+    let english = "template template0 locale_provider icu icu_locale 'en' locale 'C'";
+    let c = "template template0 locale 'C'";
+    let pair = Pair::with_words("sorted", (Major::V15, c), (Major::V15, english));
+    pair.source
+        .psql(
+            "create table r (x text) partition by range (x);
+             create table low partition of r for values from (minvalue) to ('a');
+             create table high partition of r for values from ('a') to (maxvalue);
+             insert into r values ('A'), ('B'), ('a'), ('b');
+             create table other (id int); insert into other values (1), (2)",
+        )
+        .unwrap();
+    let check = pair.check().run().unwrap().success().unwrap();
+    let fix = "TEMPLATE template0 LOCALE 'C'; on the target";
+    assert!(check.stdout.contains("en (icu)") && check.stdout.contains(fix), "{}", check.stdout);
+    let output = pair.program().run().unwrap().exit_code(7).unwrap();
+    assert!(output.stderr.contains("public.low: ERROR 23514"), "{}", output.stderr);
+    assert!(output.stderr.contains("belongs to another partition"), "{}", output.stderr);
+    assert_eq!(pair.target_value("select string_agg(x, ',' order by x) from r"), "a,b");
+    assert_eq!(pair.target_value("select count(*) from other"), "2");
+}
+
+// trap T-16
+#[test]
+fn rows_of_a_flat_table_go_into_a_partitioned_one() {
+    let pair = Pair::with(
+        "flat",
+        "create table t (id int, x text);
+         insert into t select g, repeat('x', 100) from generate_series(1, 3000) g",
+    );
+    pair.target
+        .psql(
+            "create table t (id int, x text) partition by range (id);
+             create table t1 partition of t for values from (0) to (1000);
+             create table t2 partition of t for values from (1000) to (9999);
+             insert into t values (7, 'old')",
+        )
+        .unwrap();
+    for parts in ["0", "50kB"] {
+        let directory = pair.dir.path().join(parts);
+        Pgcopydb::new()
+            .unwrap()
+            .args(["copy", "table-data", "--split-tables-larger-than", parts])
+            .ends(&pair.source.uri(), &pair.target.uri())
+            .arg("--dir")
+            .arg(&directory)
+            .run()
+            .unwrap()
+            .success()
+            .unwrap();
+        assert_eq!(pair.target_value("select count(*), count(distinct id) from t"), "3000|3000");
+        assert_eq!(pair.target_value("select count(*) from t1"), "999");
     }
 }
 

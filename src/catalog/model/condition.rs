@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::Oid;
 use crate::base::ident::QualifiedName;
 
 /// Condition of the source.
@@ -21,6 +22,8 @@ pub struct SourceCondition {
     pub tablespaces: Vec<String>,
     /// Tables whose rows a policy would hide from our role.
     pub row_security: Vec<QualifiedName>,
+    /// Partitioned tables whose hash function works on identifiers, by identifier.
+    pub hashed_by_identifier: Vec<Oid>,
     /// Per extension that the target cannot have: what depends on it.
     pub dependents: Vec<(String, String)>,
     /// Per extension that the target does not have yet: members that a user may have changed.

@@ -17,7 +17,8 @@ pub struct ServerFacts {
     pub database_oid: u32,
     /// Server encoding of the database.
     pub encoding: String,
-    /// `datcollate`.
+    /// `datcollate`; where another library than the system's sorts, its locale and name: `en (icu)`,
+    /// `C.UTF-8 (builtin)`.
     pub collate: String,
     /// `block_size`, in bytes.
     pub block_size: u32,

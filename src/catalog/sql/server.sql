@@ -18,7 +18,16 @@ select
     d.datname as database,
     d.oid as database_oid,
     pg_catalog.pg_encoding_to_char(d.encoding) as encoding,
-    d.datcollate as collate,
+    -- Before version 15 there is one provider; the column of its locale was renamed in 17.
+    coalesce(
+        coalesce(
+            pg_catalog.to_jsonb(d) ->> 'datlocale', pg_catalog.to_jsonb(d) ->> 'daticulocale'
+        ) || case pg_catalog.to_jsonb(d) ->> 'datlocprovider'
+            when 'i' then ' (icu)'
+            when 'b' then ' (builtin)'
+        end,
+        d.datcollate
+    ) as collate,
     pg_catalog.current_setting('block_size') as block_size,
     pg_catalog.pg_is_in_recovery() as standby,
     r.rolname as role,

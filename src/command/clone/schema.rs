@@ -10,7 +10,6 @@ use super::control::{self, Control};
 use super::extensions;
 use super::pass::Pass;
 use crate::base::error::{Error, ErrorKind, Result, Side};
-use crate::base::ident::quote_identifier;
 use crate::catalog::model::{ServerFacts, SourceCatalog, TargetFacts};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
@@ -23,7 +22,7 @@ use crate::job::schema::{
     Dump, Endpoint, Restore, Section, Surroundings, Transactions, archive_encoding, dump, list,
     restore, roles, section_entries,
 };
-use crate::ledger::{self, ObjectKind};
+use crate::ledger;
 use crate::local::child::pgtools::{
     Inventory, PgVersion, Places, Tool, ToolPair, usual_directories,
 };

@@ -48,6 +48,8 @@ pub struct CopyPart {
     pub format: WireFormat,
     /// Condition of a part; `None` copies the whole table.
     pub predicate: Option<String>,
+    /// The target's table is no partitioned one, so that statements there may say ONLY.
+    pub only: bool,
     /// What the target does before it loads.
     pub preparation: Preparation,
     /// File node that the plan saw; another one now means that the table was rewritten. `None`
@@ -111,7 +113,8 @@ pub async fn copy_part(
         relay::drop_source(source).await;
         return Err(error);
     }
-    let moved = relay::run(source, target, counters).await?;
+    let moved = (relay::run(source, target, counters).await)
+        .map_err(|error| explain_target(error, part))?;
     let sent = finish_source(source).await;
     let sent = match sent {
         Ok(rows) => rows,
@@ -126,7 +129,7 @@ pub async fn copy_part(
         Ok(results) => copied_rows(target, &results)?,
         Err(error) => {
             abandon_transaction(target).await;
-            return Err(error);
+            return Err(explain_target(error, part));
         }
     };
     if sent != arrived {
@@ -272,7 +275,8 @@ async fn start_target(target: &mut Session, part: &CopyPart, encoding: &str) -> 
     };
     let copy = statement::copy_in(&part.table, &part.columns, part.format, freeze);
     let truncate = if truncate {
-        format!("truncate table only {}; ", part.table.sql())
+        let only = if part.only { "only " } else { "" };
+        format!("truncate table {only}{}; ", part.table.sql())
     } else {
         String::new()
     };
@@ -287,6 +291,9 @@ async fn start_target(target: &mut Session, part: &CopyPart, encoding: &str) -> 
 
 /// Makes the error of a table that is not what it was when the schema was restored say so.
 fn explain_target(error: Error, part: &CopyPart) -> Error {
+    if error.side() != Side::Target {
+        return error;
+    }
     match error.sqlstate() {
         // undefined_column, undefined_table.
         Some("42703" | "42P01") => error.hint(format!(
@@ -295,6 +302,16 @@ fn explain_target(error: Error, part: &CopyPart) -> Error {
              with --restart.",
             part.table
         )),
+        // check_violation without a constraint's name: that of the partition itself (T-14, T-15).
+        Some("23514") if error.as_server().is_some_and(|server| server.constraint.is_none()) => {
+            error.hint(format!(
+                "The row belongs to another partition on the target: text sorts otherwise there, or the \
+                 partition key's hash differs. Make the target with the source's collation, or leave the \
+                 rows of {} out with [exclude-table-data] and send them through the partitioned table with \
+                 COPY.",
+                part.table
+            ))
+        }
         _ => error,
     }
 }

@@ -134,11 +134,25 @@ fn disjoint(one: &str, other: &str) -> bool {
 fn create_database(source: &ServerFacts, target: &ServerFacts, encoding: &str) -> String {
     let locale = if encoding == source.encoding { source.collate.as_str() } else { "C" };
     format!(
-        "CREATE DATABASE {} TEMPLATE template0 ENCODING '{encoding}' LOCALE {}; on the target, in the \
-         place of this one.",
+        "CREATE DATABASE {} TEMPLATE template0 ENCODING '{encoding}' {}; on the target, in the place of \
+         this one.",
         quote_identifier(&target.database),
-        quote_literal(locale)
+        locale_words(locale)
     )
+}
+
+/// The words of CREATE DATABASE for a collation as [`ServerFacts::collate`] writes it.
+fn locale_words(collate: &str) -> String {
+    for provider in ["icu", "builtin"] {
+        if let Some(locale) = collate.strip_suffix(&format!(" ({provider})")) {
+            return format!(
+                "LOCALE_PROVIDER {provider} {}_LOCALE {} LOCALE 'C'",
+                provider.to_uppercase(),
+                quote_literal(locale)
+            );
+        }
+    }
+    format!("LOCALE {}", quote_literal(collate))
 }
 
 /// The databases' own collations.
@@ -155,9 +169,9 @@ pub(super) fn collations(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     found.push(
         Concern::new(Warning, Topic::Collation, Side::Target, database(target), reason).fix(
             format!(
-                "CREATE DATABASE {} TEMPLATE template0 LOCALE '{}'; on the target",
+                "CREATE DATABASE {} TEMPLATE template0 {}; on the target",
                 quote_identifier(&target.database),
-                source.collate
+                locale_words(&source.collate)
             ),
         ),
     );
@@ -166,6 +180,17 @@ pub(super) fn collations(facts: &Facts<'_>, found: &mut Vec<Concern>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_database_is_made_with_the_sources_collation() {
+        for (collate, words) in [
+            ("C.UTF-8", "LOCALE 'C.UTF-8'"),
+            ("en (icu)", "LOCALE_PROVIDER icu ICU_LOCALE 'en' LOCALE 'C'"),
+            ("C (builtin)", "LOCALE_PROVIDER builtin BUILTIN_LOCALE 'C' LOCALE 'C'"),
+        ] {
+            assert_eq!(locale_words(collate), words);
+        }
+    }
 
     // trap V-24
     #[test]

@@ -87,6 +87,7 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
     extensions::findings(facts, &mut found);
     objects::collations(facts, &mut found);
     objects::features(facts, &mut found);
+    objects::partitions(facts, &mut found);
     objects::event_triggers(facts, &mut found);
     objects::contents(facts, &mut found);
     follow::replication(facts, &mut found);

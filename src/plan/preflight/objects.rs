@@ -9,6 +9,7 @@ use crate::base::ident::{QualifiedName, quote_identifier};
 use crate::base::preflight::{Concern, Topic};
 use crate::base::summary::Severity::{Error, Notice, Warning};
 use crate::base::units::ByteSize;
+use crate::catalog::model::{Oid, Table, TableKind};
 
 /// Relations of the target that have the name of something that is going to be created.
 pub(super) fn conflicts(facts: &Facts<'_>, found: &mut Vec<Concern>) {
@@ -148,6 +149,47 @@ pub(super) fn features(facts: &Facts<'_>, found: &mut Vec<Concern>) {
                 .fix("Add the provider's library to shared_preload_libraries of the target."),
         );
     }
+}
+
+/// Hash partitions that would hold other rows on the target (T-14): they are loaded one by one.
+pub(super) fn partitions(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let tables = &facts.catalog.tables;
+    for oid in &facts.source_condition.hashed_by_identifier {
+        let Some(root) = tables.iter().find(|table| table.oid == *oid) else { continue };
+        let rows = tables.iter().any(|table| {
+            table.bytes > 0
+                && table.kind == TableKind::Ordinary
+                && facts.selection.copies_data(table.oid)
+                && is_below(facts, table, *oid)
+        });
+        if !rows {
+            continue;
+        }
+        let reason = "its rows are divided by a hash of identifiers (of an enum's labels, or of types), \
+                      which are others on the target: there they belong to other partitions, and \
+                      partitions are loaded one by one";
+        let name = root.name.sql();
+        let fix = format!(
+            "Leave the rows of its partitions out with [exclude-table-data] and send them through the \
+             table itself afterwards: psql SOURCE -c 'COPY (SELECT * FROM {name}) TO STDOUT' | psql TARGET \
+             -c 'COPY {name} FROM STDIN'"
+        );
+        let object = format!("partitioned table {}", root.name);
+        found.push(Concern::new(Error, Topic::Table, Side::Source, object, reason).fix(fix));
+    }
+}
+
+/// Whether a partition belongs to a partitioned table, at any level.
+fn is_below(facts: &Facts<'_>, table: &Table, root: Oid) -> bool {
+    let mut parent = table.partition_of;
+    while let Some(oid) = parent {
+        if oid == root {
+            return true;
+        }
+        let found = facts.catalog.tables.iter().find(|table| table.oid == oid);
+        parent = found.and_then(|table| table.partition_of);
+    }
+    false
 }
 
 /// Values of type xml for a server that cannot read any.
