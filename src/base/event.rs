@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use proto::lsn::Lsn;
+
 use super::counters::JobCounters;
 use super::summary::Step;
 
@@ -96,6 +98,49 @@ pub enum Event {
     },
     /// Somebody asked to stop; the text says what happens now.
     Stopping(&'static str),
+    /// Changes are followed; about once a second.
+    Following(Arc<FollowStatus>),
+}
+
+/// How far following is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct FollowStatus {
+    /// The last byte that came from the source.
+    pub received: Lsn,
+    /// Synced to our disk, and confirmed to the source.
+    pub durable: Lsn,
+    /// Committed and flushed on the target.
+    pub applied: Lsn,
+    /// Where to stop.
+    pub endpos: Option<Lsn>,
+    /// Bytes of the source's log between applied and received.
+    pub lag_bytes: u64,
+    /// Age of the last transaction that was applied, in seconds; 0 when nothing waits. `None` while it
+    /// cannot be told.
+    pub lag_s: Option<u64>,
+    /// Source transactions applied per second, lately.
+    pub transactions_s: u64,
+    /// Row changes applied per second, lately.
+    pub rows_s: u64,
+    /// Bytes of received changes on our disk.
+    pub backlog_bytes: u64,
+    /// Whether receiving waits for room on our disk.
+    pub waits_for_room: bool,
+    /// The slot as the source saw it last; `None` before.
+    pub slot: Option<SlotStatus>,
+}
+
+/// What the source says about the replication slot.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct SlotStatus {
+    /// Bytes of log that it keeps.
+    pub retained_bytes: Option<u64>,
+    /// `wal_status`, from version 13 on.
+    pub wal_status: Option<String>,
+    /// `safe_wal_size`: bytes that may be written before it is in danger; `None`: no limit.
+    pub safe_bytes: Option<i64>,
+    /// Why it may be lost soon, in a sentence.
+    pub danger: Option<String>,
 }
 
 /// Where workers put events. Bounded: a full channel slows the dispatcher, never the relays.

@@ -22,7 +22,8 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
         report::print(&settings_text(&shown, format)?)?;
         return Ok(Exit::Success);
     }
-    let work = program.beside_display(async |_, stop| follow::run(config, resume, stop).await);
+    let work = program
+        .beside_display(async |events, stop| follow::run(config, resume, events, stop).await);
     let outcome = Program::block_on(work)??.map_err(explain_stop)?;
     Ok(show(&outcome))
 }
@@ -54,7 +55,8 @@ pub(super) fn show(outcome: &FollowOutcome) -> Exit {
     );
     let mut exit = Exit::Success;
     for finding in outcome.findings.iter().filter(|finding| finding.severity == Severity::Error) {
-        tracing::error!(object = finding.object, "{}", finding.reason);
+        let hint = finding.hint.as_deref().unwrap_or_default();
+        tracing::error!(object = finding.object, "{}. {hint}", finding.reason);
         exit = Exit::Target;
     }
     if progress.missing_rows > 0 {

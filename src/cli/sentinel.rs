@@ -21,7 +21,8 @@ pub(super) fn run(command: &SentinelCommand, program: &Program) -> Result<Exit> 
         }
         SentinelCommand::Get(args) => {
             let row = sentinel::get(&directory)?;
-            report::print(&text(args, program.json, &row)?)?;
+            let following = sentinel::following(&directory)?;
+            report::print(&text(args, program.json, &row, following)?)?;
         }
         SentinelCommand::Set(group) => match &group.command {
             None => return Err(Error::internal("a command group without its command")),
@@ -51,7 +52,12 @@ pub(super) fn run(command: &SentinelCommand, program: &Program) -> Result<Exit> 
 }
 
 /// The sentinel, or one value of it, as it is printed.
-fn text(args: &SentinelGetArgs, root_json: bool, row: &SentinelRow) -> Result<String> {
+fn text(
+    args: &SentinelGetArgs,
+    root_json: bool,
+    row: &SentinelRow,
+    following: Option<serde_json::Value>,
+) -> Result<String> {
     let endpos = row.endpos.unwrap_or_default().to_string();
     let lsn = |lsn: proto::lsn::Lsn| lsn.to_string();
     let apply = if row.apply { "enabled" } else { "disabled" }.to_owned();
@@ -81,6 +87,7 @@ fn text(args: &SentinelGetArgs, root_json: bool, row: &SentinelRow) -> Result<St
         };
         object.insert(name.to_owned(), value);
     }
+    object.extend(following.map(|status| ("following".to_owned(), status)));
     serde_json::to_string_pretty(&object)
         .map(|text| text + "\n")
         .map_err(|error| Error::internal(format!("the sentinel cannot be printed: {error}")))

@@ -47,8 +47,9 @@ pub(super) fn run(command: &StreamCommand, program: &Program) -> Result<Exit> {
             Ok(Exit::Success)
         }
         ResolvedStream::Replay(config, resume) => {
-            let work =
-                program.beside_display(async |_, stop| follow::run(config, resume, stop).await);
+            let work = program.beside_display(async |events, stop| {
+                follow::run(config, resume, events, stop).await
+            });
             Ok(show(&Program::block_on(work)??.map_err(explain_stop)?))
         }
         ResolvedStream::CatchUp(config) => {

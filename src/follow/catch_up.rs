@@ -18,6 +18,7 @@ use tokio::sync::watch;
 use super::apply::{Applier, ApplyProgress, Scope};
 use super::change::{Begin, ChangeEvent};
 use super::decode::{Decoder, Place, Received};
+use super::doubtful::{Doubtful, DoubtfulColumn};
 use super::store::{Positions, StoreReader, Stored};
 use crate::base::error::{Error, Result};
 use crate::base::stop::StopSignal;
@@ -163,6 +164,7 @@ impl CatchUp {
         let start = applier.position();
         let mut reader = StoreReader::open(&self.store, start, self.positions.clone()).await?;
         let mut decoding = Decoding::new(self.config.plugin);
+        let mut doubtful = Doubtful::open(&self.store)?;
         let mut writer_alive = true;
         loop {
             for _ in 0..LOOK_ITEMS {
@@ -186,6 +188,7 @@ impl CatchUp {
                     break;
                 };
                 decoding.decode(stored)?;
+                doubtful.add(decoding.take_doubtful())?;
                 for event in decoding.events.drain(..) {
                     applier.apply(event).await?;
                 }
@@ -253,6 +256,11 @@ impl Decoding {
     #[must_use]
     pub fn new(plugin: crate::config::Plugin) -> Self {
         Self { decoder: Decoder::new(plugin), events: Vec::new(), xid: 0 }
+    }
+
+    /// See [`Decoder::take_doubtful`].
+    pub fn take_doubtful(&mut self) -> Vec<DoubtfulColumn> {
+        self.decoder.take_doubtful()
     }
 
     /// Decodes one item; its events are added to [`Decoding::events`].

@@ -21,6 +21,7 @@ pub mod apply;
 pub mod catch_up;
 pub mod change;
 pub mod decode;
+pub mod doubtful;
 pub mod export;
 pub mod receive;
 pub mod setup;

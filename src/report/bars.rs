@@ -73,6 +73,10 @@ fn lines(snapshot: &Snapshot) -> Vec<String> {
     if let Some(text) = snapshot.stopping {
         lines.push(format!("stopping: {text}"));
     }
+    if let Some(status) = &snapshot.following {
+        lines.extend(words::following(status));
+        return lines;
+    }
     if let Some(step) = snapshot.step.filter(|_| snapshot.running.is_empty()) {
         lines.extend(step::text(step).log.map(|(_, what)| what.to_owned()));
     }

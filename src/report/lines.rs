@@ -84,6 +84,8 @@ impl Lines {
             }
             // Said by whoever asked to stop, or by the command.
             Event::Stopping(text) => tracing::debug!("stopping: {text}"),
+            // Said in lines by whoever follows.
+            Event::Following(_) => {}
             Event::JobStarted { class, label, estimated_bytes, .. } => {
                 let class = words::class(*class);
                 tracing::debug!(class, job = %label, estimated_bytes, "job started");

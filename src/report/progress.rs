@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::base::counters::JobCounters;
-use crate::base::event::{Event, JobClass, JobId, PlanTotals};
+use crate::base::event::{Event, FollowStatus, JobClass, JobId, PlanTotals};
 use crate::base::summary::Step;
 use crate::base::units::per_second;
 
@@ -31,6 +31,7 @@ pub(super) struct Progress {
     copy_started: Option<Instant>,
     samples: VecDeque<(Instant, u64)>,
     stopping: Option<&'static str>,
+    following: Option<Arc<FollowStatus>>,
 }
 
 /// What is finished, without what is running.
@@ -114,6 +115,8 @@ pub(super) struct Snapshot {
     pub(super) running: Vec<RunningLine>,
     /// What is happening because somebody asked to stop.
     pub(super) stopping: Option<&'static str>,
+    /// How far following is, once it is all that goes on.
+    pub(super) following: Option<Arc<FollowStatus>>,
 }
 
 /// One running job at one moment.
@@ -171,6 +174,7 @@ impl Progress {
                 return self.end(*id);
             }
             Event::Stopping(text) => self.stopping = Some(text),
+            Event::Following(status) => self.following = Some(Arc::clone(status)),
         }
         None
     }
@@ -205,6 +209,7 @@ impl Progress {
             copy_time_left: self.copy_time_left(disk_bytes_done, now),
             running: self.running_lines(now),
             stopping: self.stopping,
+            following: self.following.clone(),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Progress in words: shared by the live display and the log lines.
 
 use super::progress::{RunningLine, Snapshot};
-use crate::base::event::JobClass;
+use crate::base::event::{FollowStatus, JobClass};
 use crate::base::units::{BitRate, ByteSize, Count, ShortDuration};
 
 /// Widest bar of the overall line, in columns.
@@ -37,6 +37,35 @@ pub(super) fn overall(snapshot: &Snapshot) -> String {
         words.push(format!("{left} of copying left"));
     }
     words.join("  ")
+}
+
+/// The lines of following: pace and lag, positions, what is kept on both sides, what is wrong.
+pub(super) fn following(status: &FollowStatus) -> Vec<String> {
+    let behind = match (status.lag_bytes, status.lag_s) {
+        (0, _) => "nothing waits".to_owned(),
+        (bytes, Some(seconds)) => format!("{seconds} s and {} behind", ByteSize(bytes)),
+        (bytes, None) => format!("{} behind", ByteSize(bytes)),
+    };
+    let (transactions, rows) = (Count(status.transactions_s), Count(status.rows_s));
+    let (received, durable, applied) = (status.received, status.durable, status.applied);
+    let slot = status.slot.as_ref();
+    let kept = ByteSize(status.backlog_bytes);
+    let in_slot = slot.and_then(|slot| slot.retained_bytes).map(ByteSize);
+    let in_slot = in_slot.map(|bytes| format!(", {bytes} by the slot")).unwrap_or_default();
+    let mut lines = vec![
+        format!("following  {transactions} transactions/s  {rows} rows/s  {behind}"),
+        format!("  received {received}  durable {durable}  applied {applied}"),
+        format!("  kept: {kept} here{in_slot}"),
+    ];
+    if let Some(endpos) = status.endpos {
+        let left = ByteSize(status.applied.bytes_behind(endpos));
+        lines.push(format!("  end position {endpos}, {left} to go"));
+    }
+    if status.waits_for_room {
+        lines.push("  no room on the disk: receiving waits until changes are applied".to_owned());
+    }
+    lines.extend(slot.and_then(|slot| slot.danger.as_ref()).map(|danger| format!("  {danger}")));
+    lines
 }
 
 /// The line of one running job.
@@ -154,6 +183,48 @@ mod tests {
             copy_time_left: Some(Duration::from_secs(192)),
             running: Vec::new(),
             stopping: None,
+            following: None,
+        }
+    }
+
+    #[test]
+    fn following_says_pace_lag_positions_what_is_kept_and_what_is_wrong() {
+        use crate::base::event::SlotStatus;
+        use proto::lsn::Lsn;
+        let mut status = FollowStatus {
+            received: Lsn(0x20_0000),
+            durable: Lsn(0x18_0000),
+            applied: Lsn(0x10_0000),
+            lag_bytes: 1 << 20,
+            lag_s: Some(3),
+            transactions_s: 2434,
+            rows_s: 9738,
+            backlog_bytes: 10 << 20,
+            ..FollowStatus::default()
+        };
+        assert_eq!(
+            following(&status),
+            [
+                "following  2434 transactions/s  9738 rows/s  3 s and 1024 kB behind",
+                "  received 0/200000  durable 0/180000  applied 0/100000",
+                "  kept: 10 MB here",
+            ]
+        );
+        status.lag_bytes = 0;
+        status.endpos = Some(Lsn(0x30_0000));
+        status.waits_for_room = true;
+        let danger = Some("the slot is nearly lost".to_owned());
+        let retained_bytes = Some(20 << 20);
+        status.slot = Some(SlotStatus { retained_bytes, danger, ..SlotStatus::default() });
+        let text = following(&status).join("\n");
+        for words in [
+            "nothing waits",
+            "10 MB here, 20 MB by the slot",
+            "end position 0/300000, 2048 kB to go",
+            "no room on the disk",
+            "the slot is nearly lost",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
         }
     }
 

@@ -14,3 +14,4 @@ mod setup;
 mod source;
 mod stream;
 mod text;
+mod traps;

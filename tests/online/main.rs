@@ -3,5 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
 mod end;
+mod hands;
 mod kills;
+mod plugins;
 mod support;

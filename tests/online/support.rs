@@ -43,11 +43,29 @@ impl Pair {
     pub(crate) fn program(&self, words: &[&str]) -> Pgcopydb {
         let (source, target) = (self.source.uri(DATABASE), self.target.uri(DATABASE));
         let program = Pgcopydb::new().unwrap().args(words).ends(&source, &target);
+        program.arg("--dir").arg(self.work()).env("PG_CONFIG", &self.pg_config).deadline(DEADLINE)
+    }
+
+    /// The program with a command that knows the source alone.
+    pub(crate) fn on_source(&self, words: &[&str]) -> Pgcopydb {
+        let program = Pgcopydb::new().unwrap().args(words);
         program
+            .arg("--source")
+            .arg(self.source.uri(DATABASE))
             .arg("--dir")
-            .arg(self.dir.path().join("work"))
+            .arg(self.work())
             .env("PG_CONFIG", &self.pg_config)
             .deadline(DEADLINE)
+    }
+
+    /// The program with a command that knows the work directory alone.
+    pub(crate) fn in_work(&self, words: &[&str]) -> Pgcopydb {
+        Pgcopydb::new().unwrap().args(words).arg("--dir").arg(self.work()).deadline(DEADLINE)
+    }
+
+    /// The work directory.
+    pub(crate) fn work(&self) -> PathBuf {
+        self.dir.path().join("work")
     }
 
     /// A file beside the work directory.

@@ -11,6 +11,7 @@ use crate::base::stop::StopSignal;
 use crate::config::{FollowConfig, PrintConfig};
 use crate::follow::apply::{ApplyProgress, TextApplier};
 use crate::follow::catch_up::{CatchUp, CatchUpEnd};
+use crate::follow::doubtful::destroyed;
 use crate::follow::export::{ExportRange, export};
 use crate::follow::store::{self, Positions};
 use crate::local::state::SentinelHandle;
@@ -35,6 +36,7 @@ pub async fn apply(
     stop: StopSignal,
 ) -> Result<FollowOutcome> {
     let directory = WorkDir::open(&follow.directory, Service::Apply)?;
+    let settings = follow.clone();
     let scope = prepare::followed(&follow).await?.scope(&follow).await?;
     let sentinel = SentinelHandle::start(&directory.state_db())?;
     prepare::set_endpos(&follow, &sentinel).await?;
@@ -59,8 +61,12 @@ pub async fn apply(
     if let (CatchUpEnd::Stopped { applied }, Some(endpos)) = (end, sentinel.row().endpos) {
         return Err(super::not_reached(endpos, applied));
     }
+    let findings = match end {
+        CatchUpEnd::EndposReached { .. } => destroyed(&settings, &directory.cdc()).await?,
+        CatchUpEnd::Stopped { .. } => Vec::new(),
+    };
     let progress = *progress.borrow();
-    Ok(FollowOutcome { end: Some(end), progress, ..FollowOutcome::default() })
+    Ok(FollowOutcome { end: Some(end), progress, findings, ..FollowOutcome::default() })
 }
 
 /// How far a store is written now; nobody will move it.

@@ -11,6 +11,7 @@
 //! durable: slot and position stay until `stream cleanup` removes them.
 
 mod apply;
+mod closing;
 mod monitor;
 mod prepare;
 mod sequences;
@@ -29,7 +30,11 @@ use crate::config::{CloneConfig, FollowConfig, Resume};
 use crate::follow::apply::ApplyProgress;
 use crate::follow::catch_up::{CatchUp, CatchUpEnd};
 use crate::follow::receive::{ReceiveEnd, Receiver};
+use monitor::{Monitor, Watched};
 use prepare::Prepared;
+
+pub(in crate::command) use monitor::status_file;
+pub(in crate::command) use prepare::followed_tables;
 
 pub use apply::{CatchUpRange, apply, apply_text, print};
 
@@ -61,7 +66,7 @@ pub async fn clone(
     let receiver = Receiver::open(prepared.receive_settings(&follow)).await?;
     let mut receiving = Receiving::start(receiver, &stop);
     let copy_stop = child(&stop);
-    let copy = clone::run_under(config, events, copy_stop.clone(), Some(provider));
+    let copy = clone::run_under(config, events.clone(), copy_stop.clone(), Some(provider));
     let mut copy = Box::pin(copy);
     let copied = tokio::select! {
         copied = &mut copy => copied,
@@ -83,7 +88,7 @@ pub async fn clone(
     prepared.drop_copied_publications(&follow).await?;
     prepared.sentinel.set_apply(true).await?;
     tracing::info!("the copy is complete, applying what was committed since");
-    let followed = catch_up(&follow, prepared, receiving, &stop).await?;
+    let followed = catch_up(&follow, prepared, receiving, events, &stop).await?;
     Ok((copied, followed))
 }
 
@@ -91,7 +96,12 @@ pub async fn clone(
 ///
 /// # Errors
 /// The first failure; the same command continues.
-pub async fn run(follow: FollowConfig, resume: Resume, stop: StopSignal) -> Result<FollowOutcome> {
+pub async fn run(
+    follow: FollowConfig,
+    resume: Resume,
+    events: EventSender,
+    stop: StopSignal,
+) -> Result<FollowOutcome> {
     let prepared = Box::pin(prepare::prepare(&follow, resume, &stop)).await?;
     prepared.sentinel.set_apply(true).await?;
     let endpos = prepared.sentinel.row().endpos;
@@ -101,13 +111,14 @@ pub async fn run(follow: FollowConfig, resume: Resume, stop: StopSignal) -> Resu
         let report = sequences::set(&follow).await?;
         let mut findings = prepared.findings;
         findings.extend(report.findings);
+        findings.extend(closing::notes(&follow, &prepared.record).await?);
         let applied = prepared.position;
         let progress = ApplyProgress { committed: applied, applied, ..ApplyProgress::default() };
         return Ok(FollowOutcome { end: None, progress, sequences: report.set, findings });
     }
     let receiver = Receiver::open(prepared.receive_settings(&follow)).await?;
     let receiving = Receiving::start(receiver, &stop);
-    catch_up(&follow, prepared, receiving, &stop).await
+    catch_up(&follow, prepared, receiving, events, &stop).await
 }
 
 /// Applies what is received until the end, then sets the sequences.
@@ -115,9 +126,11 @@ async fn catch_up(
     follow: &FollowConfig,
     prepared: Prepared,
     mut receiving: Receiving,
+    events: EventSender,
     stop: &StopSignal,
 ) -> Result<FollowOutcome> {
-    let (sender, progress) = watch::channel(ApplyProgress::default());
+    let start = ApplyProgress { applied: prepared.position, ..ApplyProgress::default() };
+    let (sender, progress) = watch::channel(start);
     let work = CatchUp {
         config: follow.clone(),
         scope: prepared.scope(follow).await?,
@@ -126,14 +139,16 @@ async fn catch_up(
         sentinel: prepared.sentinel.clone(),
         progress: sender,
     };
-    let monitor = tokio::spawn(monitor::run(monitor::Watched {
+    let monitor = Monitor::start(Watched {
         source: follow.source.clone(),
         slot: follow.slot_name.clone(),
         received: receiving.progress.clone(),
         stored: receiving.positions.clone(),
         applied: progress.clone(),
         sentinel: prepared.sentinel.clone(),
-    }));
+        events,
+        directory: follow.directory.clone(),
+    });
     let apply_stop = child(stop);
     let mut applying = Box::pin(work.run(&apply_stop));
     let end = tokio::select! {
@@ -142,12 +157,11 @@ async fn catch_up(
             // What is durable here is still applied: it may never be sent again.
             apply_stop.stop_gracefully();
             let _ = applying.await;
-            monitor.abort();
             return Err(failed);
         }
     };
     drop(applying);
-    monitor.abort();
+    drop(monitor);
     let received = receiving.end().await;
     let end = end?;
     received?;
@@ -163,6 +177,7 @@ async fn catch_up(
             let report = sequences::set(follow).await?;
             outcome.sequences = report.set;
             outcome.findings.extend(report.findings);
+            outcome.findings.extend(closing::notes(follow, &prepared.record).await?);
         }
         CatchUpEnd::Stopped { applied } => {
             if let Some(endpos) = prepared.sentinel.row().endpos {

@@ -50,7 +50,7 @@ pub(super) struct Prepared {
 /// Which tables are followed.
 pub(super) struct Followed {
     /// Their identifiers on the source.
-    oids: Vec<u32>,
+    oids: HashSet<u32>,
     /// Their names.
     tables: HashSet<QualifiedName>,
     /// Partitioned tables above each partition, nearest first.
@@ -85,6 +85,16 @@ pub(super) async fn read_catalog(filters: &Filters, source: &mut Session) -> Res
     fetch::source(source, SizeSource::Estimate).await
 }
 
+/// Names of the tables that are followed.
+///
+/// # Errors
+/// Those of the filter file and of the catalog queries.
+pub(in crate::command) async fn followed_tables(
+    follow: &FollowConfig,
+) -> Result<Vec<QualifiedName>> {
+    Ok(Box::pin(followed(follow)).await?.tables.into_iter().collect())
+}
+
 /// Makes slot, publications, position and sentinel, or finds those of an earlier start.
 ///
 /// # Errors
@@ -100,7 +110,7 @@ pub(super) async fn prepare(
         start_over(follow, &directory).await?;
     }
     let followed = Box::pin(followed(follow)).await?;
-    let choice = TableChoice::Only(followed.oids.iter().copied().collect());
+    let choice = TableChoice::Only(followed.oids.clone());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
     let ready = tokio::select! {
         ready = Box::pin(setup::create_slot(&settings)) => ready?,
@@ -236,6 +246,21 @@ impl Prepared {
 }
 
 impl Followed {
+    /// Names of the tables.
+    pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
+        self.tables.iter()
+    }
+
+    /// Whether the changes of a table of the source are followed.
+    pub(super) fn follows(&self, oid: u32) -> bool {
+        self.oids.contains(&oid)
+    }
+
+    /// Partitioned tables above a partition.
+    pub(super) fn ancestors_of(&self, name: &QualifiedName) -> &[QualifiedName] {
+        self.ancestors.get(name).map(Vec::as_slice).unwrap_or_default()
+    }
+
     /// What apply may touch.
     ///
     /// # Errors

@@ -2,6 +2,7 @@
 
 use crate::base::error::{Error, Result};
 use crate::base::stop::StopSignal;
+use crate::command::follow::followed_tables;
 use crate::config::{FollowConfig, Plugin};
 use crate::follow::receive::{PluginOptions, ReceiveEnd, ReceiveSettings, Receiver, Tap};
 use crate::follow::store::StoreOptions;
@@ -27,6 +28,10 @@ pub async fn run(config: &FollowConfig, tap: Option<Tap>, stop: &StopSignal) -> 
         .find(|plugin| plugin.name() == record.plugin)
         .ok_or_else(|| Error::state(format!("the slot's plugin {} is not known", record.plugin)))?;
     let sentinel = SentinelHandle::start(&directory.state_db())?;
+    let tables = match (plugin, &config.filters) {
+        (Plugin::Wal2json, Some(_)) => Some(followed_tables(config).await?),
+        _ => None,
+    };
     let settings = ReceiveSettings {
         source: config.source.clone(),
         directory: directory.cdc(),
@@ -34,6 +39,7 @@ pub async fn run(config: &FollowConfig, tap: Option<Tap>, stop: &StopSignal) -> 
         options: PluginOptions {
             publications: record.publications.clone(),
             numeric_as_string: config.wal2json_numeric_as_string,
+            tables,
             ..PluginOptions::default()
         },
         slot: record,

@@ -5,10 +5,11 @@ use std::path::Path;
 use proto::lsn::Lsn;
 
 use crate::base::error::{Error, Result};
+use crate::command::follow::status_file;
 use crate::command::source;
 use crate::connect::conninfo::ConnInfo;
 use crate::local::state::{Sentinel, SentinelRow};
-use crate::local::workdir::{STATE_DB, Service, WorkDir};
+use crate::local::workdir::{STATE_DB, Service, WorkDir, read_optional};
 
 /// What is set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,6 +44,18 @@ pub fn get(directory: &Path) -> Result<SentinelRow> {
         Error::state(format!("\"{}\" has no sentinel", path.display()))
             .hint("Run `pgcopydb stream sentinel setup`, or begin with `pgcopydb clone --follow`.")
     })
+}
+
+/// How far following is, as the process that follows said last; `None` while none does.
+///
+/// # Errors
+/// `File` when it cannot be read, `State` when it is no JSON.
+pub fn following(directory: &Path) -> Result<Option<serde_json::Value>> {
+    let path = status_file(directory);
+    let Some(bytes) = read_optional(&path)? else { return Ok(None) };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|error| Error::state(format!("\"{}\" cannot be read: {error}", path.display())))
 }
 
 /// Sets something.

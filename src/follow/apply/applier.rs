@@ -310,12 +310,14 @@ impl Applier {
             Change::Insert { relation, new } => {
                 self.plan(&relation).await?.map(|plan| row(plan, RowOp::Insert(new)))
             }
-            Change::Update { relation, old, new } => {
-                self.plan(&relation).await?.map(|plan| row(plan, RowOp::Update(old, new)))
-            }
-            Change::Delete { relation, old } => {
-                self.plan(&relation).await?.map(|plan| row(plan, RowOp::Delete(old)))
-            }
+            Change::Update { relation, old, new } => self.plan(&relation).await?.map(|plan| {
+                let old = old.map(|old| plan.old(old));
+                row(plan, RowOp::Update(old, new))
+            }),
+            Change::Delete { relation, old } => self.plan(&relation).await?.map(|plan| {
+                let old = plan.old(old);
+                row(plan, RowOp::Delete(old))
+            }),
             Change::Truncate { relations, restart_identity, .. } => {
                 self.truncate(&relations, restart_identity).await?
             }

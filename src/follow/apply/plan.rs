@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::column_set::ColumnSet;
 use super::target::{TargetColumn, TargetKind, TargetTable};
-use crate::follow::change::{Column, Relation, ReplicaIdentity};
+use crate::follow::change::{Column, OldTuple, Relation, ReplicaIdentity};
 
 /// How the changes of a relation are applied.
 #[derive(Debug)]
@@ -32,6 +32,8 @@ pub struct TablePlan {
     pub cascaded: bool,
     /// Changes of a source partition go to a partitioned ancestor.
     pub routed: bool,
+    /// Old rows are whole although the plugin does not say so: what it left out was null.
+    pub whole: bool,
 }
 
 /// What reduction needs to know of a relation; positions are those of the stream's columns.
@@ -71,6 +73,8 @@ impl TablePlan {
     ) -> Result<Self, Vec<String>> {
         let columns = match_columns(&relation, &target)?;
         let (key, key_equals, unique) = choose_key(&relation, &target, &columns);
+        let told = relation.columns.iter().any(|column| column.is_key);
+        let whole = relation.identity == ReplicaIdentity::Unknown && told && key.is_empty();
         let column = |position: usize| columns.get(position).and_then(|at| target.columns.get(*at));
         let all = || 0..columns.len();
         let is =
@@ -92,6 +96,7 @@ impl TablePlan {
         let leads = leads(&target, &columns);
         Ok(Self {
             index: options.index,
+            whole,
             cascaded: !options.replica && target.cascades,
             routed: target.name.name != relation.name || target.name.schema != relation.namespace,
             ordered: fires.is_some() || target.kind == TargetKind::Indirect,
@@ -114,6 +119,14 @@ impl TablePlan {
     /// The column of the target for a column of the stream.
     pub fn column(&self, position: usize) -> Option<&TargetColumn> {
         self.target.columns.get(*self.columns.get(position)?)
+    }
+
+    /// An old row as it is to be looked for.
+    pub fn old(&self, old: OldTuple) -> OldTuple {
+        match old {
+            OldTuple::Key(tuple) if self.whole => OldTuple::Full(tuple),
+            old => old,
+        }
     }
 
     /// Whether changes are passed over and the relation is refreshed instead.
@@ -144,8 +157,6 @@ fn choose_key(
     target: &TargetTable,
     columns: &[usize],
 ) -> (Vec<usize>, Vec<String>, bool) {
-    let of_target = |at: usize| columns.iter().position(|column| *column == at);
-    let keys = || target.indexes.iter().filter(|index| index.is_key);
     let told = relation.columns.iter().any(|column| column.is_key);
     let is_told = |at: usize| !told || relation.columns.get(at).is_some_and(|c| c.is_key);
     let own = match relation.identity {
@@ -169,9 +180,12 @@ fn choose_key(
         .filter(|(_, column)| column.is_key)
         .map(|(position, _)| position)
         .collect();
-    let is_key_column = |at: usize| of_target(at).is_some_and(|position| key.contains(&position));
-    let unique = !key.is_empty()
-        && keys().any(|index| index.columns.iter().all(|part| is_key_column(part.column)));
+    if relation.identity == ReplicaIdentity::Unknown && !is_unique(target, columns, &key) {
+        // A replica identity is the primary key or a unique index, or else the whole row, of which a
+        // plugin that leaves nulls out has told the rest.
+        return (Vec::new(), Vec::new(), false);
+    }
+    let unique = !key.is_empty() && is_unique(target, columns, &key);
     let equals = key
         .iter()
         .map(|position| {
@@ -181,6 +195,13 @@ fn choose_key(
         })
         .collect();
     (key, equals, unique)
+}
+
+/// Whether a unique index of the target says that these columns of the stream are one row at most.
+fn is_unique(target: &TargetTable, columns: &[usize], key: &[usize]) -> bool {
+    let has = |at: usize| key.iter().any(|position| columns.get(*position) == Some(&at));
+    let mut keys = target.indexes.iter().filter(|index| index.is_key);
+    keys.any(|index| index.columns.iter().all(|part| has(part.column)))
 }
 
 /// The first key of the target, the primary key before others, that holds no nulls and of which the

@@ -24,6 +24,7 @@ use proto::lsn::Lsn;
 pub use proto::pgoutput::Place;
 
 use super::change::{Begin, ChangeEvent};
+use super::doubtful::DoubtfulColumn;
 use crate::base::error::{Error, Result, Side};
 use crate::config::Plugin;
 
@@ -93,6 +94,11 @@ impl Decoder {
     pub fn begin_streamed(&mut self, xid: u32, events: &mut Vec<ChangeEvent>) {
         self.transaction = Transaction::Open;
         events.push(ChangeEvent::Begin(Begin { xid, commit_lsn: None, commit_time: None }));
+    }
+
+    /// Columns in which the plugin sent a null that may have been something else, each told once.
+    pub fn take_doubtful(&mut self) -> Vec<DoubtfulColumn> {
+        self.text.take_doubtful()
     }
 
     /// Forgets the open transaction: the connection broke inside it. Descriptions stay.

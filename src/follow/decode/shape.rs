@@ -104,10 +104,12 @@ impl Shapes {
             }
             Named::Update(before, new) => {
                 shape.adopt_row(&new, Missing::Untouched);
+                let told = matches!(before, Before::Identity(_));
                 let old = shape.adopt_before(before);
                 let relation = Arc::clone(&shape.relation);
                 let new = tuple(&relation, new, &Value::Unchanged);
-                let old = old.filter(|old| key_changed(&relation, old, &new));
+                // Where nulls are left out, the rest of a whole row looks like a key that stayed.
+                let old = old.filter(|old| !told || key_changed(&relation, old, &new));
                 Ok(Change::Update { relation, old, new })
             }
             Named::Delete(before) => {

@@ -1,6 +1,7 @@
 //! The plugins that write text: wal2json and test_decoding, to changes.
 
 use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -10,6 +11,7 @@ use proto::wal2json::{self, ChangeKind};
 use super::Received;
 use super::shape::{Before, Cell, Named, Shapes};
 use crate::follow::change::{Begin, Change, ChangeEvent, Commit, Relation, Value};
+use crate::follow::doubtful::DoubtfulColumn;
 
 /// What is known of the tables, and what is still to be said.
 #[derive(Debug, Default)]
@@ -18,9 +20,45 @@ pub(super) struct Decoder {
     /// Tables of a TRUNCATE that wal2json tells one by one; they go together, since none of them
     /// can be emptied alone when foreign keys connect them.
     truncated: Vec<Arc<Relation>>,
+    /// Columns in which wal2json sent a null that may have been something else: schema, table, column.
+    doubtful: HashMap<String, HashMap<String, HashSet<String>>>,
+    /// Those of them that were not yet taken.
+    found: Vec<DoubtfulColumn>,
 }
 
+/// Types whose values `NaN` and `Infinity` wal2json sends as null.
+const TYPES_WITHOUT_WORDS: [&str; 3] = ["real", "double precision", "numeric"];
+
 impl Decoder {
+    /// Columns in which a null may have been something else, each told once.
+    pub(super) fn take_doubtful(&mut self) -> Vec<DoubtfulColumn> {
+        std::mem::take(&mut self.found)
+    }
+
+    /// Notes the nulls of a row that may have been something else.
+    fn note_doubtful(&mut self, schema: &str, table: &str, columns: &[wal2json::Column<'_>]) {
+        for column in columns.iter().filter(|column| column.value.is_none()) {
+            let name = column.type_name.as_deref().unwrap_or_default();
+            // A type may have a modifier: numeric(20,5).
+            let name = name.split('(').next().unwrap_or_default();
+            if !TYPES_WITHOUT_WORDS.contains(&name) {
+                continue;
+            }
+            let column = column.name.as_ref();
+            let known = self.doubtful.get(schema).and_then(|tables| tables.get(table));
+            if known.is_some_and(|columns| columns.contains(column)) {
+                continue;
+            }
+            let tables = self.doubtful.entry(schema.to_owned()).or_default();
+            tables.entry(table.to_owned()).or_default().insert(column.to_owned());
+            self.found.push(DoubtfulColumn {
+                schema: schema.to_owned(),
+                table: table.to_owned(),
+                column: column.to_owned(),
+            });
+        }
+    }
+
     /// Forgets what belongs to the open transaction.
     pub(super) fn abandon(&mut self) {
         self.truncated.clear();
@@ -77,6 +115,7 @@ impl Decoder {
             return Ok(());
         }
         self.say_truncated(events);
+        self.note_doubtful(schema, table, &change.columns);
         let cells = |columns| wal2json_cells(payload, columns);
         let before = match (change.identity, nulls) {
             (None, _) => Before::Untold,

@@ -267,6 +267,11 @@ fn explain(error: Error, slot: &str) -> Error {
             "The slot was invalidated by the server: the target needs a new copy. Run `pgcopydb stream \
              cleanup` and start over with --restart.",
         ),
+        // invalid_parameter_value: an option that this release of the plugin does not have.
+        Some("22023") => error.hint(
+            "The source's release of the plugin does not know an option; without \
+             --wal2json-numeric-as-string every digit of a number is kept, too.",
+        ),
         // undefined_object.
         Some("42704") => error.hint(
             "A slot, a publication or the plugin is missing on the source; see `pgcopydb stream setup`.",

@@ -11,6 +11,7 @@
 pub mod cleanup;
 pub mod publication;
 pub mod requirements;
+mod text_plugins;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -197,6 +198,11 @@ pub async fn check(
             }
             None => publication::plan(&tables, &settings.tables, requirements.version).findings(),
         });
+    }
+    if slot_is_wanted && settings.plugin != Plugin::Pgoutput {
+        let tables = publication::read_tables(session).await?;
+        let (plugin, choice) = (settings.plugin, &settings.tables);
+        findings.extend(text_plugins::findings(session, plugin, &tables, choice).await?);
     }
     Ok(findings)
 }

@@ -163,7 +163,7 @@ pub enum TableChoice {
 
 impl TableChoice {
     /// Whether a table is followed.
-    fn keeps(&self, oid: u32) -> bool {
+    pub(super) fn keeps(&self, oid: u32) -> bool {
         match self {
             Self::All => true,
             Self::Only(oids) => oids.contains(&oid),
