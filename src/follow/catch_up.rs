@@ -166,6 +166,7 @@ impl CatchUp {
         let mut decoding = Decoding::new(self.config.plugin);
         let mut doubtful = Doubtful::open(&self.store)?;
         let mut writer_alive = true;
+        let mut heard = *rows.borrow();
         loop {
             for _ in 0..LOOK_ITEMS {
                 if applier.reached() {
@@ -196,8 +197,9 @@ impl CatchUp {
             if stop.is_stopping() {
                 return Ok(Step::Stopped);
             }
-            if rows.has_changed().unwrap_or_default() {
-                let row = *rows.borrow_and_update();
+            let row = *rows.borrow_and_update();
+            if row != heard {
+                heard = row;
                 applier.set_endpos(row.endpos);
                 if !row.apply {
                     tracing::info!("asked to prefetch: changes are received and kept");

@@ -26,7 +26,7 @@ async fn a_new_label_of_an_enum_stops_at_its_commit_and_goes_on_once_the_target_
     let events = stream.events();
     let error = stream.apply(events.clone()).await.unwrap_err();
     let text = error.to_string();
-    assert!(text.contains("invalid input value for enum mood: \"happy\""), "{text}");
+    assert!(text.contains("invalid input value for enum public.mood: \"happy\""), "{text}");
     assert!(text.contains("insert into public.t"), "{text}");
     assert_eq!(stream.value("select string_agg(id::text, ',') from t"), "1", "nothing is skipped");
     stream.target.psql("alter type mood add value 'happy'").unwrap();

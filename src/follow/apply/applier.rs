@@ -3,7 +3,7 @@
 //! While the worker waits for the target, the next batch is collected, reduced and encoded here; at
 //! most two batches are in memory.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -87,6 +87,9 @@ struct OpenTransaction {
     skipped: bool,
     /// Its first chunks are with the worker.
     streamed: bool,
+    /// Steps of tables that were copied later than the others, where it is not known in advance whether
+    /// the copy holds them: place in the batch, and where the changes of the table begin.
+    doubtful: Vec<(usize, Lsn)>,
 }
 
 /// The worker's task and the channels to it.
@@ -99,6 +102,21 @@ struct WorkerHandle {
     done: watch::Receiver<u64>,
     progress: watch::Receiver<ApplyProgress>,
     task: Option<JoinHandle<Result<()>>>,
+}
+
+impl OpenTransaction {
+    /// Takes out what tables that were copied later hold already, now that it is known where the
+    /// transaction ends.
+    fn leave_out_copied(&mut self, end: Lsn) {
+        let copied: HashSet<usize> = (self.doubtful.iter())
+            .filter(|(_, start)| end <= *start)
+            .map(|(step, _)| *step)
+            .collect();
+        if !copied.is_empty() {
+            let mut at = 0..;
+            self.batch.steps.retain(|_| !at.next().is_some_and(|at| copied.contains(&at)));
+        }
+    }
 }
 
 impl Applier {
@@ -258,11 +276,11 @@ impl Applier {
         Ok(())
     }
 
-    /// Whether a change is in the target already: its table was copied under a later snapshot than the
+    /// Where the changes of a change's table begin, when it was copied under a later snapshot than the
     /// slot's.
-    fn is_copied(&self, change: &Change) -> Result<bool> {
+    fn start_of(&self, change: &Change) -> Option<Lsn> {
         if self.starts.is_empty() {
-            return Ok(false);
+            return None;
         }
         let relations = match change {
             Change::Insert { relation, .. }
@@ -270,21 +288,11 @@ impl Applier {
             | Change::Delete { relation, .. } => std::slice::from_ref(relation),
             Change::Truncate { relations, .. } => relations.as_slice(),
         };
-        for relation in relations {
+        let start = |relation: &Arc<Relation>| {
             let name = QualifiedName::new(&relation.namespace, &relation.name);
-            let Some(start) = self.starts.get(&name) else { continue };
-            let Some(commit) = self.open.commit_lsn else {
-                return Err(Error::state(format!(
-                    "changes of {name} up to {start} were copied, and this output plugin does not say \
-                     which these are"
-                ))
-                .hint("Start over with --restart, or use the plugin pgoutput."));
-            };
-            if commit < *start {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+            self.starts.get(&name).copied()
+        };
+        relations.iter().filter_map(start).max()
     }
 
     /// A transaction begins.
@@ -303,7 +311,9 @@ impl Applier {
 
     /// A change of the open transaction.
     async fn change(&mut self, change: Change) -> Result<()> {
-        if self.open.skipped || self.is_copied(&change)? {
+        let start = self.start_of(&change);
+        let is_copied = start.zip(self.open.commit_lsn).is_some_and(|(start, lsn)| lsn < start);
+        if self.open.skipped || is_copied {
             return Ok(());
         }
         let step = match change {
@@ -327,6 +337,9 @@ impl Applier {
                 self.open.batch.refresh.insert(row.plan.target.name.sql());
             }
             Some(step) => {
+                if let (Some(start), None) = (start, self.open.commit_lsn) {
+                    self.open.doubtful.push((self.open.batch.steps.len(), start));
+                }
                 self.open.batch.bytes += step.bytes();
                 self.open.batch.steps.push(step);
             }
@@ -391,6 +404,10 @@ impl Applier {
             }
             return if self.cursor.reached() { self.submit().await } else { Ok(()) };
         }
+        open.leave_out_copied(commit.end_lsn);
+        if self.starts.values().all(|start| commit.end_lsn >= *start) {
+            self.starts.clear();
+        }
         let bound = Bound {
             steps: 0,
             end_lsn: commit.end_lsn,
@@ -454,6 +471,14 @@ impl Applier {
 
     /// Hands over the changes so far of a transaction that is too large to be kept.
     async fn send_chunk(&mut self) -> Result<()> {
+        if !self.open.doubtful.is_empty() {
+            return Err(Error::state(format!(
+                "transaction {} is too large to be kept, and this output plugin does not say in \
+                 advance whether tables that were copied again hold it already",
+                self.open.xid
+            ))
+            .hint("Start over with --restart, or use the plugin pgoutput."));
+        }
         self.submit().await?;
         let refresh = std::mem::take(&mut self.open.batch.refresh);
         let batch = std::mem::take(&mut self.open.batch);

@@ -42,7 +42,7 @@ pub async fn cleanup(settings: &CleanupSettings) -> Result<Vec<String>> {
     let mut dropped = Vec::new();
     let source = clean_source(settings, &mut dropped).await;
     let target = match &settings.target {
-        Some(target) => clean_target(target, &settings.origin, &mut dropped).await,
+        Some(target) => clean_target(target, settings, &mut dropped).await,
         None => Ok(()),
     };
     for what in &dropped {
@@ -133,13 +133,26 @@ async fn drop_sentinel_schema(session: &mut Session, dropped: &mut Vec<String>) 
     Ok(())
 }
 
-/// Drops the position on the target.
-async fn clean_target(target: &ConnInfo, origin: &str, dropped: &mut Vec<String>) -> Result<()> {
+/// Drops the position on the target, and our publications where they came with the schema: without a
+/// slot they serve nobody there.
+async fn clean_target(
+    target: &ConnInfo,
+    settings: &CleanupSettings,
+    dropped: &mut Vec<String>,
+) -> Result<()> {
+    let (origin, slot) = (&settings.origin, &settings.slot_name);
     let mut session = Session::connect(Side::Target, target, "cleanup").await?;
     pin(&mut session, SessionRole::TargetWriter).await?;
     if position::read(&mut session, origin).await?.is_some() {
         position::remove(&mut session, origin).await?;
         dropped.push(format!("replication origin \"{origin}\" on the target"));
+    }
+    let sql = "select exists (select from pg_catalog.pg_replication_slots where slot_name = $1)";
+    let is_source = session.query(sql, &[Some(slot)]).await?.one()?.flag(0)?;
+    if settings.publication.is_none() && !is_source {
+        for name in publication::drop_ours(&mut session, slot).await? {
+            dropped.push(format!("publication \"{name}\" on the target"));
+        }
     }
     ledger::forget_starts(&mut session).await
 }
