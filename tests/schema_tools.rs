@@ -47,10 +47,14 @@ fn environment() -> Environment {
 }
 
 fn endpoint(database: &TestDatabase<'_>) -> Endpoint {
-    let info = ConnInfo::parse(&database.uri(), &conninfo::Environment::empty()).expect("URI");
+    endpoint_of(&database.uri())
+}
+
+fn endpoint_of(uri: &str) -> Endpoint {
+    let info = ConnInfo::parse(uri, &conninfo::Environment::empty()).expect("URI");
     let child = info.child_conninfo();
-    let secrets = child.variables.into_iter().map(|(name, value)| (name.to_owned(), value));
-    Endpoint { dbname: child.text, secrets: secrets.collect() }
+    let variables = child.variables.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Endpoint { dbname: child.text, variables: variables.collect() }
 }
 
 fn version(database: &TestDatabase<'_>) -> PgVersion {
@@ -532,4 +536,28 @@ async fn stop_cancels_the_running_statement_on_the_server() {
     let all = vec![sessions::target(&target).await];
     let error = apply::apply(what, all, &stop).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error:?}");
+}
+
+#[tokio::test]
+async fn what_a_tool_says_keeps_its_digits_and_loses_its_password() {
+    // Settings travel in variables like the password; some are no more than "1".
+    let tools = inventory(&[Major::V15]).await;
+    let cancel = CancellationToken::new();
+    let directory = tempfile::tempdir().unwrap();
+    let what = Dump {
+        encoding: "UTF8",
+        tool: &tools.tools[0],
+        source: &endpoint_of("postgresql://somebody:hunter2@127.0.0.1:1/hunter2"),
+        snapshot: None,
+        schemas: &[],
+        exclude_schemas: &[],
+        no_large_objects: true,
+        lock_wait_timeout: Duration::from_secs(10),
+    };
+    let surroundings = Surroundings { environment: environment(), children: None };
+    let error = dump(&what, &directory.path().join("dump"), &surroundings, &cancel).await;
+    let lines = error.unwrap_err().detail_lines().concat();
+    assert!(lines.contains("127.0.0.1"), "{lines}");
+    assert!(lines.contains("port 1 "), "{lines}");
+    assert!(!lines.contains("hunter2"), "{lines}");
 }

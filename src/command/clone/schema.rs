@@ -466,7 +466,7 @@ pub(in crate::command) fn endpoint(info: &ConnInfo) -> Endpoint {
     let child = info.child_conninfo();
     Endpoint {
         dbname: child.text,
-        secrets: child
+        variables: child
             .variables
             .into_iter()
             .map(|(name, secret)| (name.to_owned(), secret))

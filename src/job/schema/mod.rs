@@ -30,13 +30,13 @@ pub use restore::{Restore, Section, Transactions, restore};
 pub struct Endpoint {
     /// Connection string without any secret, for `--dbname`.
     pub dbname: String,
-    /// Environment variables with the secrets (`PGPASSWORD`, `PGSSLPASSWORD`).
-    pub secrets: Vec<(String, Secret)>,
+    /// Environment variables: passwords, and settings that older tools would refuse in `dbname`.
+    pub variables: Vec<(String, Secret)>,
 }
 
 impl From<(String, Vec<(String, Secret)>)> for Endpoint {
-    fn from((dbname, secrets): (String, Vec<(String, Secret)>)) -> Self {
-        Self { dbname, secrets }
+    fn from((dbname, variables): (String, Vec<(String, Secret)>)) -> Self {
+        Self { dbname, variables }
     }
 }
 
@@ -63,9 +63,13 @@ impl Surroundings {
     fn command_to(&self, tool: &Tool, endpoint: &Endpoint) -> Command {
         let command = self.command(tool).argument("--no-password");
         let command = command.argument("--dbname").argument(&endpoint.dbname);
-        endpoint
-            .secrets
-            .iter()
-            .fold(command, |command, (name, value)| command.secret(name, value.expose()))
+        endpoint.variables.iter().fold(command, |command, (name, value)| {
+            // Only passwords are scrubbed: a setting like `1` would take every digit with it.
+            if name.ends_with("PASSWORD") {
+                command.secret(name, value.expose())
+            } else {
+                command.variable(name, value.expose())
+            }
+        })
     }
 }

@@ -58,6 +58,13 @@ impl Command {
         if condition { self.argument(argument) } else { self }
     }
 
+    /// Adds an environment variable.
+    #[must_use]
+    pub fn variable(mut self, name: &str, value: &str) -> Self {
+        self.environment = self.environment.with(name, value);
+        self
+    }
+
     /// Adds an environment variable whose value must not be seen: it is scrubbed from what the
     /// child writes.
     #[must_use]
