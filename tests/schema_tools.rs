@@ -280,7 +280,7 @@ async fn run(
     for _ in 0..parallel {
         all.push(sessions::target(target).await);
     }
-    let what = Apply { script, done, mark: Some(&mark) };
+    let what = Apply { script, done, mark: Some(&mark), search_path: "" };
     apply::apply(what, all, &CancellationToken::new()).await
 }
 
@@ -532,7 +532,7 @@ async fn stop_cancels_the_running_statement_on_the_server() {
     script.pieces[0].sql = "select pg_catalog.pg_sleep(600);".into();
     let stop = CancellationToken::new();
     stop.cancel();
-    let what = Apply { script: &script, done: &HashSet::new(), mark: None };
+    let what = Apply { script: &script, done: &HashSet::new(), mark: None, search_path: "" };
     let all = vec![sessions::target(&target).await];
     let error = apply::apply(what, all, &stop).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Cancelled), "{error:?}");

@@ -39,6 +39,16 @@ pub async fn source(session: &mut Session) -> Result<SourceCondition> {
         hashed_by_identifier: reader
             .rows(&query::CONDITION_PARTITIONS, &[], |fields| fields.parse())
             .await?,
+        search_path: reader
+            .rows(&query::CONDITION_SEARCH_PATH, &[], |fields| {
+                Ok((fields.string()?, fields.string()?))
+            })
+            .await?,
+        lost_features: reader
+            .rows(&query::CONDITION_LOST_FEATURES, &[], |fields| {
+                Ok((fields.parse()?, fields.string()?, fields.string()?))
+            })
+            .await?,
         dependents: Vec::new(),
         touched: Vec::new(),
         unchecked: reader.unchecked,
@@ -153,6 +163,11 @@ pub async fn target(
             .await?,
         closed_schemas: reader
             .rows(&query::CONDITION_CLOSED_SCHEMAS, &[Some(&schemas)], rows::name)
+            .await?,
+        creators: reader
+            .rows(&query::CONDITION_OWNERS, &[Some(&schemas), Some(&roles)], |fields| {
+                Ok((fields.string()?, fields.string()?))
+            })
             .await?,
         closed_config: reader
             .rows(&query::CONDITION_CLOSED_CONFIG, &[], rows::qualified_name)

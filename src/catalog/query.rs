@@ -45,9 +45,12 @@ queries! {
     CONDITION_COLLATIONS = "condition_collations.sql",
     CONDITION_DEPENDENTS = "condition_dependents.sql",
     CONDITION_EVENT_TRIGGERS = "condition_event_triggers.sql",
+    CONDITION_LOST_FEATURES = "condition_lost_features.sql",
+    CONDITION_OWNERS = "condition_owners.sql",
     CONDITION_PARTITIONS = "condition_partitions.sql",
     CONDITION_ROLES = "condition_roles.sql",
     CONDITION_ROW_SECURITY = "condition_row_security.sql",
+    CONDITION_SEARCH_PATH = "condition_search_path.sql",
     CONDITION_SOURCE = "condition_source.sql",
     CONDITION_SUPERUSER = "condition_superuser.sql",
     CONDITION_TABLESPACES = "condition_tablespaces.sql",
@@ -322,7 +325,7 @@ mod tests {
     fn columns_come_from_the_header() {
         let columns: Vec<_> = SEQUENCES.columns().collect();
         assert_eq!(columns, ["oid", "schema", "name", "owned_by", "may_select", "extension"]);
-        assert_eq!(SERVER.columns().last(), Some("statement_timeout"));
+        assert_eq!(SERVER.columns().last(), Some("search_path"));
     }
 
     #[test]

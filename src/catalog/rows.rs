@@ -50,6 +50,7 @@ pub(super) fn server(fields: &mut Fields<'_>) -> Result<ServerRow> {
         frozen_xid_age: fields.parse()?,
         old_snapshot_threshold: fields.parse_optional()?,
         statement_timeout: fields.string()?,
+        search_path: fields.string()?,
     };
     Ok(ServerRow { facts, may_read_control })
 }

@@ -69,6 +69,12 @@ const GATES: &[Gate] = &[
         before: "0::pg_catalog.oid",
     },
     Gate { placeholder: "extension_trusted", since: 130_000, then: "v.trusted", before: "false" },
+    Gate {
+        placeholder: "prosqlbody",
+        since: 140_000,
+        then: "p.prosqlbody",
+        before: "null::pg_catalog.text",
+    },
     Gate { placeholder: "attcompression", since: 140_000, then: "a.attcompression", before: "''" },
     Gate {
         placeholder: "datcollversion",

@@ -200,7 +200,8 @@ pub(super) fn refuse(concerns: Vec<Concern>) -> Result<()> {
     log(&others);
     let Some((first, more)) = blocking.split_first() else { return Ok(()) };
     for concern in more {
-        tracing::error!("{}", error_of(concern));
+        let fix = concern.fix.as_ref().map(|fix| format!("\nhint: {fix}")).unwrap_or_default();
+        tracing::error!("{}{fix}", error_of(concern));
     }
     Err(error_of(first))
 }

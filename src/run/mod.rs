@@ -16,6 +16,7 @@
 //! [`runner`].
 
 pub mod dispatcher;
+mod lookup;
 pub mod pool;
 mod rows;
 pub mod runner;

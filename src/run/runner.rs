@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use proto::lsn::Lsn;
 
 use super::dispatcher::{JobReport, JobRunner};
+use super::lookup::{self, misses_a_name};
 use super::pool::Pool;
 use super::rows;
 use super::sequences::set_sequences;
@@ -347,7 +348,25 @@ impl PgJobRunner {
         target: &mut Session,
         builds: &[IndexBuild],
     ) -> Result<JobReport> {
-        let results = index::build_many(target, builds).await?;
+        let mut results = index::build_many(target, builds).await?;
+        let missing = |result: &Result<Built>| result.as_ref().err().is_some_and(misses_a_name);
+        let path = &self.catalog.server.search_path;
+        if !path.is_empty() && results.iter().any(missing) {
+            lookup::look_in(path, target).await?;
+            let pairs = builds.iter().zip(&mut results).filter(|(_, result)| missing(result));
+            for (build, result) in pairs {
+                let again = index::build_many(target, std::slice::from_ref(build)).await?;
+                *result = again
+                    .into_iter()
+                    .next()
+                    .unwrap_or_else(|| Err(Error::internal("an index was built without a result")))
+                    .map_err(|error| match misses_a_name(&error) {
+                        true => error.hint(lookup::HINT),
+                        false => error,
+                    });
+            }
+            lookup::look_in("", target).await?;
+        }
         let mut report = JobReport::default();
         for (build, result) in builds.iter().zip(results) {
             let built = result?;
@@ -384,7 +403,16 @@ impl PgJobRunner {
             },
             mark: Some(ledger::object_sql(ObjectKind::Vacuum, table.oid)),
         };
-        vacuum_on(target, &job).await
+        let report = vacuum_on(target, &job).await?;
+        let path = &self.catalog.server.search_path;
+        if report.findings.is_empty() || path.is_empty() {
+            return Ok(report);
+        }
+        // ANALYZE computes the expressions of indexes.
+        lookup::look_in(path, target).await?;
+        let again = vacuum_on(target, &VacuumJob { mark: None, ..job }).await?;
+        lookup::look_in("", target).await?;
+        Ok(again)
     }
 
     /// What `job::index` needs to know of a foreign key.

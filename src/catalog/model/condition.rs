@@ -24,6 +24,11 @@ pub struct SourceCondition {
     pub row_security: Vec<QualifiedName>,
     /// Partitioned tables whose hash function works on identifiers, by identifier.
     pub hashed_by_identifier: Vec<Oid>,
+    /// Indexes and materialized views, each with a function that it calls and that relies on the session's
+    /// `search_path`.
+    pub search_path: Vec<(String, String)>,
+    /// What newer major versions have taken away: the version, the object, the statement that removes it.
+    pub lost_features: Vec<(u32, String, String)>,
     /// Per extension that the target cannot have: what depends on it.
     pub dependents: Vec<(String, String)>,
     /// Per extension that the target does not have yet: members that a user may have changed.
@@ -147,6 +152,8 @@ pub struct TargetCondition {
     /// Configuration tables of its extensions that our role may not write, and for which the source has
     /// rows; configuration sequences that it may not set.
     pub closed_config: Vec<QualifiedName>,
+    /// Schemas and the needed roles that may create in each.
+    pub creators: Vec<(String, String)>,
     /// Table access methods.
     pub access_methods: Vec<String>,
     /// What could not be read, one line each.

@@ -57,6 +57,9 @@ pub struct ServerFacts {
     pub old_snapshot_threshold: Option<u32>,
     /// `statement_timeout` of our session, as the server shows it; `0` is none.
     pub statement_timeout: String,
+    /// `search_path` as the server, the database and our role have it, before our session sets its own.
+    #[serde(default)]
+    pub search_path: String,
 }
 
 impl ServerFacts {

@@ -49,6 +49,12 @@ from (
     from pg_catalog.pg_proc p
     join pg_catalog.pg_language l on l.oid = p.prolang
     where not l.lanpltrusted
+        -- Aggregates are of an untrusted language in name only.
+        and not exists (
+            select
+            from pg_catalog.pg_aggregate a
+            where a.aggfnoid = p.oid
+        )
     union all
     select
         'foreign-data wrappers',

@@ -7,7 +7,7 @@
 --          block_size, standby, role, superuser, bypass_rls, may_create, replication,
 --          connections_max, integer_datetimes, parallel_maintenance_workers, worker_processes,
 --          maintenance_work_mem, shared_buffers, wal_level, max_wal_size, frozen_xid_age,
---          old_snapshot_threshold, statement_timeout
+--          old_snapshot_threshold, statement_timeout, search_path
 -- since: 10
 -- docs: https://www.postgresql.org/docs/current/functions-info.html
 select
@@ -62,7 +62,13 @@ select
         from pg_catalog.pg_settings s
         where s.name = 'old_snapshot_threshold' and s.setting::pg_catalog.int4 >= 0
     ) as old_snapshot_threshold,
-    pg_catalog.current_setting('statement_timeout') as statement_timeout
+    pg_catalog.current_setting('statement_timeout') as statement_timeout,
+    -- What our session would have if it had not set its own.
+    (
+        select s.reset_val
+        from pg_catalog.pg_settings s
+        where s.name = 'search_path'
+    ) as search_path
 from pg_catalog.pg_database d
 join pg_catalog.pg_roles r on r.rolname = current_user
 where d.datname = pg_catalog.current_database()

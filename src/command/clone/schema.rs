@@ -82,6 +82,8 @@ pub(in crate::command) struct Tools {
     source: Endpoint,
     target: Endpoint,
     target_version: PgVersion,
+    /// The source's own `search_path`.
+    search_path: String,
     /// Encoding of the archive.
     encoding: &'static str,
     /// Rules that do not depend on the plan.
@@ -126,6 +128,7 @@ impl Tools {
             source: endpoint(&config.source),
             target: endpoint(&config.target),
             target_version: version(&target.server),
+            search_path: source.server.search_path.clone(),
             encoding: archive_encoding(&source.server.encoding),
             listing: tokio::sync::OnceCell::new(),
             rules: Rules {
@@ -310,7 +313,12 @@ impl Tools {
         let done = ledger::statements(target.session().await?).await?;
         let wanted = script.session_count(pass.config.jobs.restore);
         let sessions = control::open_several(&pass.config.target, wanted).await?;
-        let what = Apply { script: &script, done: &done, mark: Some(&ledger::statements_sql) };
+        let what = Apply {
+            script: &script,
+            done: &done,
+            mark: Some(&ledger::statements_sql),
+            search_path: &self.search_path,
+        };
         apply::apply(what, sessions, stop).await?;
         Ok(true)
     }

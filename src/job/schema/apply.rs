@@ -22,6 +22,7 @@ use super::script::{self, Piece, PieceKind, Script, ScriptError};
 use super::toc::Toc;
 use super::{Section, Surroundings};
 use crate::base::error::{Class, Error, Result};
+use crate::base::ident::quote_literal;
 use crate::config::SchemaOptions;
 use crate::connect::client::Session;
 use crate::local::child::pgtools::{PgVersion, Tool};
@@ -53,6 +54,8 @@ pub struct Apply<'a> {
     pub done: &'a HashSet<i64>,
     /// Writes down what is done, in the same transaction; `None` keeps no record.
     pub mark: Option<&'a Mark>,
+    /// The source's own `search_path`, for views whose text relies on it (D-17); may be empty.
+    pub search_path: &'a str,
 }
 
 /// What was run.
@@ -153,8 +156,7 @@ pub async fn apply(
     }
     crew.run_in_order(&last).await?;
     for level in levels(&refreshes) {
-        let batches = level.into_iter().map(|piece| vec![piece]).collect();
-        crew.run_level(batches, OnError::Stop).await?;
+        crew.refresh(&level, what.search_path).await?;
     }
     let (run_count, done_count) = (left.len() as u64, done.len() as u64);
     tracing::info!(run_count, done_count, "restored a section of the schema");
@@ -199,6 +201,22 @@ enum OnError {
     Stop,
     /// Set it aside, to be run again in order.
     SetAside,
+    /// Set it aside when it misses a name, report it otherwise.
+    SetAsideWithoutName,
+}
+
+impl OnError {
+    /// Whether a batch that failed is set aside.
+    fn sets_aside(self, error: &Error) -> bool {
+        match self {
+            Self::Stop => false,
+            Self::SetAside => error.class() != Class::Cancelled,
+            // undefined_function, undefined_table, undefined_object, invalid_schema_name.
+            Self::SetAsideWithoutName => {
+                matches!(error.sqlstate(), Some("42883" | "42P01" | "42704" | "3F000"))
+            }
+        }
+    }
 }
 
 /// The sessions of a restore.
@@ -245,6 +263,33 @@ impl Crew<'_> {
         self.run_in_order(&again).await
     }
 
+    /// Refreshes views that do not depend on each other. One whose text misses a name under the empty
+    /// `search_path` of the restore is refreshed under the source's own: queries in strings
+    /// (`ts_stat('select …')`) and functions are not qualified by the server that prints them.
+    async fn refresh(&mut self, views: &[&Piece], search_path: &str) -> Result<()> {
+        let on_error =
+            if search_path.is_empty() { OnError::Stop } else { OnError::SetAsideWithoutName };
+        let aside = self.run_level(one_by_one(views), on_error).await?;
+        if aside.is_empty() {
+            return Ok(());
+        }
+        let path = quote_literal(search_path);
+        for session in &mut self.idle {
+            let sql = format!("select pg_catalog.set_config('search_path', {path}, false)");
+            run(session, &sql, self.stop).await?;
+        }
+        let again: Vec<&Piece> =
+            views.iter().copied().filter(|piece| aside.contains(&piece.dump_id)).collect();
+        self.run_level(one_by_one(&again), OnError::Stop).await.map_err(|error| {
+            error.hint(
+                "Its text relies on the search_path; from version 17 on the server refreshes views \
+                 with pg_catalog only. Qualify the names in it, or leave it out with \
+                 [exclude-table-data] and refresh it by hand.",
+            )
+        })?;
+        Ok(())
+    }
+
     /// Runs batches that do not depend on each other, one on each session at a time. Returns the
     /// dump ids of what was set aside.
     async fn run_level(
@@ -277,11 +322,7 @@ impl Crew<'_> {
             })?;
             match result {
                 Ok(()) => self.idle.push(session),
-                Err(error)
-                    if on_error == OnError::SetAside
-                        && !session.is_broken()
-                        && error.class() != Class::Cancelled =>
-                {
+                Err(error) if !session.is_broken() && on_error.sets_aside(&error) => {
                     tracing::debug!(%error, "a batch of entries is set aside");
                     self.idle.push(session);
                     aside.extend(ids);
@@ -348,6 +389,11 @@ async fn run(session: &mut Session, sql: &str, stop: &CancellationToken) -> Resu
             })
         }
     }
+}
+
+/// A batch for each piece.
+fn one_by_one<'p>(pieces: &[&'p Piece]) -> Vec<Vec<&'p Piece>> {
+    pieces.iter().map(|piece| vec![*piece]).collect()
 }
 
 /// The SQL of a transaction that runs pieces and marks them.

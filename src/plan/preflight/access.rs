@@ -128,6 +128,9 @@ pub(super) fn target(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     closed_schemas(facts, &role, found);
     if !server.superuser {
         superuser_objects(facts, &role, found);
+        if !facts.wishes.schema.no_owner {
+            owners_without_schema(facts, found);
+        }
     }
     if !facts.target.may_set_replication_role {
         let reason = format!(
@@ -169,6 +172,47 @@ fn closed_schemas(facts: &Facts<'_>, role: &str, found: &mut Vec<Concern>) {
         let fix = format!("GRANT USAGE, CREATE ON SCHEMA {} TO {role};", quote_identifier(schema));
         let object = format!("schema {schema}");
         found.push(Concern::new(Error, Topic::Privilege, Side::Target, object, reason).fix(fix));
+    }
+}
+
+/// Owners that may not create in the schema of their table: ALTER TABLE … OWNER TO demands it of whoever
+/// gives a table away, superusers apart, and privileges on schemas are restored after owners.
+fn owners_without_schema(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let of_schema: BTreeMap<&str, &str> = (facts.catalog.schemas.iter())
+        .map(|schema| (schema.name.as_str(), schema.owner.as_str()))
+        .collect();
+    let owners: BTreeSet<(&str, &str)> = (facts.catalog.tables.iter())
+        .filter(|table| table.extension.is_none() && facts.selection.keeps_table(table.oid))
+        .map(|table| (table.name.schema.as_str(), table.owner.as_str()))
+        .collect();
+    for (schema, owner) in owners {
+        let there = facts.target.schemas.iter().any(|found| found == schema);
+        let may = match there {
+            true => {
+                let creators = &facts.target_condition.creators;
+                creators.iter().any(|(found, role)| found == schema && role == owner)
+            }
+            // It is created with its owner.
+            false => of_schema.get(schema) == Some(&owner),
+        };
+        let known = facts.target.roles.iter().any(|role| role == owner);
+        if may || !known || owner == facts.target.server.role {
+            continue;
+        }
+        let (name, role) = (quote_identifier(schema), quote_identifier(owner));
+        let reason = format!(
+            "it owns tables in schema {schema} and may not create there: only a superuser can give them \
+             to it"
+        );
+        let create = if there { String::new() } else { format!("CREATE SCHEMA {name}; ") };
+        found.push(
+            Concern::new(Error, Topic::Role, Side::Target, format!("role {role}"), reason).fix(
+                format!(
+                    "{create}GRANT CREATE ON SCHEMA {name} TO {role}; on the target, or leave owners \
+                     out with --no-owner."
+                ),
+            ),
+        );
     }
 }
 

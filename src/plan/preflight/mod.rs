@@ -88,6 +88,8 @@ pub fn findings(facts: &Facts<'_>) -> Vec<Concern> {
     objects::collations(facts, &mut found);
     objects::features(facts, &mut found);
     objects::partitions(facts, &mut found);
+    objects::lost_features(facts, &mut found);
+    objects::search_paths(facts, &mut found);
     objects::event_triggers(facts, &mut found);
     objects::contents(facts, &mut found);
     follow::replication(facts, &mut found);

@@ -217,6 +217,42 @@ fn xml(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     )));
 }
 
+/// First major version that builds indexes and refreshes views with `pg_catalog` alone in view.
+const RESTRICTED_PATH_MAJOR: u32 = 17;
+
+/// What the source still has and the target's version has no more (D-41).
+pub(super) fn lost_features(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let to = facts.target.server.major();
+    for (removed_in, object, fix) in &facts.source_condition.lost_features {
+        if to < *removed_in {
+            continue;
+        }
+        let reason = format!("version {removed_in} took it away, the target has {to}");
+        let fix = format!("{fix} on the source.");
+        found.push(Concern::new(Error, Topic::Feature, Side::Source, object, reason).fix(fix));
+    }
+}
+
+/// Functions that may no longer find what they look for (D-11, D-17).
+pub(super) fn search_paths(facts: &Facts<'_>, found: &mut Vec<Concern>) {
+    let (from, to) = (facts.catalog.server.major(), facts.target.server.major());
+    if from >= RESTRICTED_PATH_MAJOR || to < RESTRICTED_PATH_MAJOR {
+        return;
+    }
+    for (object, function) in &facts.source_condition.search_path {
+        let reason = format!(
+            "it calls {function}, which has no search_path of its own: version {to} builds it with \
+             pg_catalog only, and fails where the function names something else without its schema"
+        );
+        found.push(Concern::new(Notice, Topic::Feature, Side::Target, object, reason).fix(
+            format!(
+                "ALTER FUNCTION {function} SET search_path = {}; on the source.",
+                facts.catalog.server.search_path
+            ),
+        ));
+    }
+}
+
 /// Event triggers of the target that fire on our statements.
 pub(super) fn event_triggers(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     let replica = facts.target.may_set_replication_role;
