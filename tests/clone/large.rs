@@ -24,10 +24,16 @@ fn peak_kb(pid: u32) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-/// Peak memory of a plan for so many tables, in kB.
+/// Peak memory of a plan for so many tables, in kB, as far as we came to look: never more than it was.
 fn memory_of_plan(tables: u32) -> u64 {
     let pair = Pair::new("large_plan");
     fixtures::empty_tables(pair.source.cluster(), pair.source.name(), tables).unwrap();
+    // On a busy machine a run may be over before the first look.
+    (0..10).map(|_| look_at_plan(&pair)).find(|peak| *peak > 0).unwrap()
+}
+
+/// Plans once; returns the peak that was seen, in kB, 0 for none.
+fn look_at_plan(pair: &Pair) -> u64 {
     let mut running = pair.program().arg("--dry-run").spawn().unwrap();
     let mut peak = 0;
     let deadline = Duration::from_secs(SLOW_SECONDS_MAX);
@@ -46,7 +52,6 @@ fn memory_of_plan(tables: u32) -> u64 {
 fn memory_grows_with_the_number_of_tables_and_not_faster() {
     let (few, many) = (size(200, 10_000), size(2_000, 100_000));
     let (none, some, all) = (memory_of_plan(1), memory_of_plan(few), memory_of_plan(many));
-    assert!(none > 0 && all > 0, "{none} {some} {all} kB");
     // Names, two columns and a line of the plan of a table are below 2 kB.
     let each = all.saturating_sub(none) / u64::from(many);
     assert!(each <= 16, "{each} kB for each of {many} tables: {none}, {some}, {all} kB");
