@@ -41,6 +41,9 @@ const PARALLEL_PIECES_MIN: usize = 1000;
 /// Bytes of SQL per transaction: one message to the server, which parses it as a whole.
 const BATCH_BYTES_MAX: usize = 256 << 10;
 
+/// SQLSTATE out_of_memory: the lock table is full, among others.
+const OUT_OF_MEMORY: &str = "53200";
+
 /// Writes down that pieces are done: makes the statement that is run in their transaction, of their
 /// digests.
 pub type Mark = dyn Fn(&[i64]) -> String + Send + Sync;
@@ -142,8 +145,7 @@ pub async fn apply(
     }
     // Once something is restored, dropping would take away what is marked as done.
     if !what.script.drops.is_empty() && done.is_empty() {
-        let sql = transaction(&what.script.drops);
-        let dropped = run(crew.first()?, &sql, stop).await;
+        let dropped = drop_existing(crew.first()?, &what.script.drops, stop).await;
         dropped.map_err(|error| error.during("drop what exists"))?;
     }
     let Passes { ordinary, privileges, last, refreshes } = passes(&left);
@@ -161,6 +163,38 @@ pub async fn apply(
     let (run_count, done_count) = (left.len() as u64, done.len() as u64);
     tracing::info!(run_count, done_count, "restored a section of the schema");
     Ok(Applied { run_count, done_count })
+}
+
+/// Runs DROP statements: in one transaction, or, where the server's lock table has no room for all, one
+/// by one. Each says IF EXISTS, so that an interrupted run just repeats them.
+async fn drop_existing(session: &mut Session, drops: &str, stop: &CancellationToken) -> Result<()> {
+    match run(session, &transaction(drops), stop).await {
+        Err(error) if error.sqlstate() == Some(OUT_OF_MEMORY) && !session.is_broken() => {
+            tracing::debug!(%error, "dropping one by one");
+            run(session, "rollback", stop).await?;
+            for statement in drop_statements(drops) {
+                run(session, statement, stop).await?;
+            }
+            Ok(())
+        }
+        result => result,
+    }
+}
+
+/// Cuts DROP and ALTER statements apart; each begins a line, and names may hold line breaks.
+fn drop_statements(drops: &str) -> impl Iterator<Item = &str> {
+    let mut rest = drops;
+    std::iter::from_fn(move || {
+        let begins = |at: &usize| {
+            rest.get(*at..).is_some_and(|text| {
+                ["DROP ", "ALTER ", "SET "].iter().any(|word| text.starts_with(word))
+            })
+        };
+        let next = rest.match_indices(";\n").map(|(at, _)| at + 2).find(begins);
+        let (statement, after) = rest.split_at_checked(next.unwrap_or(rest.len()))?;
+        rest = after;
+        (!statement.trim().is_empty()).then_some(statement)
+    })
 }
 
 /// The pieces of a section in the order of `pg_restore`'s passes.
@@ -491,6 +525,22 @@ mod tests {
         let lengths: Vec<usize> = cut.iter().map(|batch| batch.len()).collect();
         assert_eq!(lengths, [50, 10, 1, 2, 50, 9]);
         assert_eq!(batches(&[]).count(), 0);
+    }
+
+    #[test]
+    fn drop_statements_are_cut_apart_at_their_ends() {
+        let drops = "ALTER TABLE ONLY s.a DROP CONSTRAINT b;\nDROP TABLE IF EXISTS s.\"x;\ny\";\n\
+                     DROP SCHEMA IF EXISTS s;\n\n";
+        let cut: Vec<&str> = drop_statements(drops).map(str::trim).collect();
+        assert_eq!(
+            cut,
+            [
+                "ALTER TABLE ONLY s.a DROP CONSTRAINT b;",
+                "DROP TABLE IF EXISTS s.\"x;\ny\";",
+                "DROP SCHEMA IF EXISTS s;"
+            ]
+        );
+        assert_eq!(drop_statements("").count(), 0);
     }
 
     #[test]
