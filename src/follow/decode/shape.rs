@@ -52,6 +52,8 @@ pub(super) enum Before<'a> {
     Identity(Vec<Cell<'a>>),
     /// Those of them that are not null.
     NotNull(Vec<Cell<'a>>),
+    /// The same, and told only of a key that changed or of a whole row.
+    Needed(Vec<Cell<'a>>),
 }
 
 /// A change by names.
@@ -104,12 +106,12 @@ impl Shapes {
             }
             Named::Update(before, new) => {
                 shape.adopt_row(&new, Missing::Untouched);
-                let told = matches!(before, Before::Identity(_));
+                let needed = matches!(before, Before::Needed(_));
                 let old = shape.adopt_before(before);
                 let relation = Arc::clone(&shape.relation);
                 let new = tuple(&relation, new, &Value::Unchanged);
                 // Where nulls are left out, the rest of a whole row looks like a key that stayed.
-                let old = old.filter(|old| !told || key_changed(&relation, old, &new));
+                let old = old.filter(|old| needed || key_changed(&relation, old, &new));
                 Ok(Change::Update { relation, old, new })
             }
             Named::Delete(before) => {
@@ -171,7 +173,7 @@ impl Shape {
         let (cells, nulls_are_told) = match before {
             Before::Untold => return None,
             Before::Identity(cells) => (cells, true),
-            Before::NotNull(cells) => (cells, false),
+            Before::NotNull(cells) | Before::Needed(cells) => (cells, false),
         };
         if cells.is_empty() {
             return None;

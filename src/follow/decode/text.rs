@@ -152,7 +152,7 @@ impl Decoder {
         let payload = &message.payload;
         let cells = |columns| test_decoding_cells(payload, columns);
         let before =
-            |old: Option<_>| old.map_or(Before::Untold, |columns| Before::NotNull(cells(columns)));
+            |old: Option<_>| old.map_or(Before::Untold, |columns| Before::Needed(cells(columns)));
         let (table, named) = match Message::decode(payload).map_err(|error| error.to_string())? {
             Message::Begin(xid) => {
                 let xid = xid.map_or(0, |xid| xid.0);
