@@ -7,11 +7,11 @@ use super::exit::Exit;
 use super::program::{Program, explain_stop};
 use super::settings::{self, ResolvedClone};
 use super::shown::settings_text;
-use crate::base::error::{Error, Result};
+use crate::base::error::Result;
 use crate::base::summary::RunSummary;
 use crate::command::all_databases::{self, AllOutcome};
 use crate::command::clone::{self, CloneOutcome};
-use crate::config::CloneConfig;
+use crate::config::{CloneConfig, FollowConfig};
 use crate::local::workdir;
 use crate::report::{self, databases as databases_report, summary_json, summary_text};
 
@@ -25,16 +25,7 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
     }
     let summary_path = config.directory.join(SUMMARY_FILE);
     if args.selection.all_databases {
-        if follow.is_some() {
-            return Err(Error::config(
-                "options --all-databases and --follow cannot be combined in this version",
-            )
-            .hint(
-                "Run clone --follow for each database, each with a --dir, a --slot-name and an \
-                 --origin of its own.",
-            ));
-        }
-        return all(&config, &summary_path, program);
+        return all(&config, follow.as_ref(), &summary_path, program);
     }
     if let Some(changes) = follow.filter(|_| !config.dry_run) {
         let (summary, exit) = super::follow::clone(config, changes, program)?;
@@ -58,12 +49,24 @@ pub(super) fn run(args: &CloneArgs, program: &Program) -> Result<Exit> {
 }
 
 /// Runs `clone --all-databases`.
-fn all(config: &CloneConfig, summary_path: &Path, program: &Program) -> Result<Exit> {
-    let work = program.beside_display(async |events, stop| {
-        Box::pin(all_databases::run(config, &events, &stop)).await
+fn all(
+    config: &CloneConfig,
+    follow: Option<&FollowConfig>,
+    summary_path: &Path,
+    program: &Program,
+) -> Result<Exit> {
+    let work = program.beside_display(async |events, stop| match follow {
+        None => Box::pin(all_databases::run(config, &events, &stop)).await,
+        Some(changes) => {
+            Box::pin(all_databases::run_and_follow(config, changes, &events, &stop)).await
+        }
     });
-    let AllOutcome { databases, error, findings } =
+    let AllOutcome { databases, followed, error, findings } =
         Program::block_on(work)??.map_err(explain_stop)?;
+    for (database, outcome) in &followed {
+        tracing::info!(database, "followed:");
+        super::follow::show(outcome);
+    }
     for one in databases.iter().filter(|one| !one.run.steps.is_empty()) {
         let json = summary_json::render(&one.run)?;
         workdir::replace_file(&one.directory.join(SUMMARY_FILE), json.as_bytes())?;

@@ -47,6 +47,28 @@ fn requirements_pin_versions_and_refuse_what_the_target_cannot_install() {
     assert!(output.stderr.contains("--requirements"), "{output}");
 }
 
+// trap D-34
+#[test]
+fn privileges_that_the_user_changed_inside_an_extension_arrive() {
+    let pair = Pair::with_extensions(
+        "extacl",
+        "create extension hstore; create extension pg_stat_statements;
+         revoke execute on function hstore(text, text) from public;
+         grant select on pg_stat_statements_info to pg_monitor;
+         revoke select on pg_stat_statements from public",
+    );
+    pair.ok("clone");
+    let acls = "
+        select string_agg(what || ' ' || acl, ', ' order by what, acl) from (
+          select oid::regprocedure::text, unnest(proacl)::text from pg_proc where proname = 'hstore'
+          union all
+          select relname, unnest(relacl)::text from pg_class where relname like 'pg_stat_statements%'
+        ) as changed (what, acl)";
+    let of_source = pair.on_source(acls);
+    assert!(of_source.contains("pg_monitor=r/"), "{of_source}");
+    assert_eq!(pair.on_target(acls), of_source);
+}
+
 #[test]
 fn copy_extensions_creates_what_the_target_lacks() {
     let pair = Pair::with_extensions(

@@ -98,12 +98,22 @@ fn every_database_arrives_with_all_that_belongs_to_it() {
         .map(|one| one["database"].as_str().unwrap())
         .collect();
     assert_eq!(names, ["other", "postgres", "sales", "Ünï \"q./"]);
-    assert!(dir.path().join("databases/sales/summary.json").is_file());
-    assert!(!dir.path().join("databases/closed").exists());
+    assert!(dir.path().join("db/sales/summary.json").is_file());
+    assert!(!dir.path().join("db/closed").exists());
+    // Progress is that of all of them.
+    let progress = Pgcopydb::new().unwrap().args(["list", "progress", "--json", "--dir"]);
+    let progress = progress.arg(dir.path()).run().unwrap().success().unwrap();
+    let progress: Value = serde_json::from_str(&progress.stdout).unwrap();
+    assert_eq!((&progress["tables"]["total"], &progress["tables"]["done"]), (&4.into(), &4.into()));
     // Both comparisons agree, names of databases in front.
     compare_all("schema", &source, &target, &[]).success().unwrap();
     let text = compare_all("data", &source, &target, &[]).success().unwrap().stdout;
     assert!(text.contains("sales.public.t |"), "{text}");
+    // Over what is there: nothing of the work directory is in the way.
+    let over = ["--restart", "--drop-if-exists"];
+    clone_all(&source, &target, dir.path(), &over).success().unwrap();
+    let attributes = |cluster: &Cluster| cluster.psql("postgres", ATTRIBUTES).unwrap();
+    assert_eq!(attributes(&target), attributes(&source));
     // Nothing is left to do.
     let again = clone_all(&source, &target, dir.path(), &[]).success().unwrap();
     assert!(again.stdout.contains("sales | was complete"), "{}", again.stdout);
@@ -162,8 +172,7 @@ fn a_database_that_fails_is_named_and_the_others_arrive() {
 
 #[test]
 fn options_about_one_database_are_refused() {
-    for option in [["--snapshot", "00000003-00000002-1"].as_slice(), &["--dry-run"], &["--follow"]]
-    {
+    for option in [["--snapshot", "00000003-00000002-1"].as_slice(), &["--dry-run"]] {
         let output = Pgcopydb::new()
             .unwrap()
             .args(["clone", "--all-databases"])

@@ -1,6 +1,8 @@
 //! Passwords: methods, where they come from, what may be said about them.
 
 use anyhow::Result;
+use pgcopydb::base::error::Side;
+use pgcopydb::connect::client::Session;
 
 use crate::support::{Home, tls_cluster};
 
@@ -154,5 +156,28 @@ async fn role_and_password_with_special_characters_work_in_uris() -> Result<()> 
         assert_eq!(other.ask_psql(&child.text, question)?, format!("{role}|{name}"));
         assert_eq!(home.ask(&info.display_uri(), question).await?, format!("{role}|{name}"));
     }
+    Ok(())
+}
+
+// trap P-12
+#[tokio::test]
+async fn a_password_that_expires_is_renewed_through_the_password_file() -> Result<()> {
+    let home = Home::new()?;
+    let server = tls_cluster();
+    let file = home.write("token", "127.0.0.1:*:*:token_user:first\n")?;
+    let text = format!(
+        "host=127.0.0.1 port={} dbname=postgres user=token_user passfile={}",
+        server.port(),
+        file.display()
+    );
+    let info = home.parse(&text)?;
+    let connect = async || Session::connect(Side::Source, &info, "test").await;
+    connect().await?;
+    // The token that was valid when the run began has expired; the file holds the next one.
+    server.psql("postgres", "alter role token_user password 'second'")?;
+    let error = connect().await.err().map(|error| error.to_string()).unwrap_or_default();
+    assert!(error.contains("28P01"), "{error}");
+    home.write("token", "127.0.0.1:*:*:token_user:second\n")?;
+    connect().await?;
     Ok(())
 }

@@ -11,12 +11,13 @@ use pgcopydb::connect::conninfo::{ConnInfo, Environment};
 use testbed::{Cluster, ClusterOptions, Installation, Major};
 
 /// Which users may do what over which transport, on top of the testbed's rules.
-const HBA: [&str; 9] = [
+const HBA: [&str; 10] = [
     "hostnossl all tls_only all reject",
     "hostssl all plain_only all reject",
     "hostssl all certified all cert",
     "host all certified all reject",
     "host all scram_user all scram-sha-256",
+    "host all token_user all scram-sha-256",
     "host all md5_user all md5",
     "host all password_user all password",
     "host all all ::1/128 trust",
@@ -27,6 +28,7 @@ const HBA: [&str; 9] = [
 const ROLES: &str = "
     create role tls_only login; create role plain_only login; create role certified login;
     create role scram_user login password 's3cret';
+    create role token_user login password 'first';
     create role password_user login password 's3cret';
     set password_encryption = 'md5'; create role md5_user login password 's3cret';
     reset password_encryption;

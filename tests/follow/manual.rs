@@ -204,3 +204,40 @@ fn a_full_store_waits_for_apply_and_loses_nothing() {
     assert_eq!(run.rows(&run.target), run.rows(&run.source));
     run.ok(&["stream", "cleanup"]);
 }
+
+// trap P-14
+#[test]
+fn a_stalled_apply_does_not_keep_the_source_waiting_for_feedback() {
+    // The long form leaves even a loaded machine the time to send three words within it.
+    let seconds: u64 = if testbed::slow_tests() { 9 } else { 3 };
+    let run = Run::new("stalled", TABLE);
+    let database = run.source.name();
+    run.source
+        .psql(&format!("alter database {database} set wal_sender_timeout = '{seconds}s'"))
+        .unwrap();
+    let first = run.position();
+    run.ok(&["clone", "--follow", "--endpos", first.trim()]);
+    let mut holder = run.target.session().unwrap();
+    holder.run("begin").unwrap();
+    holder.run("lock table t in access exclusive mode").unwrap();
+    run.source.psql("insert into t values (2, 'two')").unwrap();
+    let end = run.position();
+    let running = run.between(&["follow", "--endpos", end.trim()]).spawn().unwrap();
+    let waiting =
+        "select count(*) > 0 from pg_locks where not granted and relation = 't'::regclass";
+    wait_until("apply to wait for the lock", DEADLINE, || {
+        Ok(run.target.psql(waiting)?.trim() == "t")
+    })
+    .unwrap();
+    let begun = std::time::Instant::now();
+    let stalled = Duration::from_secs(seconds * 3 / 2);
+    wait_until("longer than the timeout", DEADLINE, || Ok(begun.elapsed() > stalled)).unwrap();
+    holder.run("commit").unwrap();
+    let output = running.wait(DEADLINE).unwrap().success().unwrap();
+    assert_eq!(run.rows(&run.target), run.rows(&run.source));
+    if testbed::slow_tests() {
+        assert!(!output.stderr.contains("connection lost"), "{output}");
+        let log = run.source.cluster().log();
+        assert!(!log.contains("due to replication timeout"), "{log}");
+    }
+}

@@ -130,14 +130,14 @@ pub(in crate::command) async fn begin(
 
 /// Keeps a session's transaction, and with it the snapshot, alive until it is released.
 #[derive(Debug)]
-pub(super) struct Holder {
+pub(in crate::command) struct Holder {
     release: Option<oneshot::Sender<()>>,
     task: JoinHandle<()>,
 }
 
 impl Holder {
     /// Starts to hold.
-    pub(super) fn start(session: Session) -> Self {
+    pub(in crate::command) fn start(session: Session) -> Self {
         let (release, released) = oneshot::channel();
         Self { release: Some(release), task: tokio::spawn(hold(session, released)) }
     }

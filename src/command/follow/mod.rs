@@ -12,6 +12,7 @@
 
 mod apply;
 mod closing;
+mod copy;
 mod monitor;
 mod prepare;
 mod sequences;
@@ -21,7 +22,7 @@ use proto::lsn::Lsn;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::clone::{self, CloneOutcome};
+use super::clone::CloneOutcome;
 use crate::base::error::{Error, Result};
 use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
@@ -37,6 +38,7 @@ pub(in crate::command) use monitor::status_file;
 pub(in crate::command) use prepare::followed_tables;
 
 pub use apply::{CatchUpRange, apply, apply_text, print};
+pub use copy::{Begun, Following, Hold};
 
 /// What following did.
 #[derive(Debug, Clone, Default)]
@@ -61,35 +63,9 @@ pub async fn clone(
     events: EventSender,
     stop: StopSignal,
 ) -> Result<(CloneOutcome, FollowOutcome)> {
-    let mut prepared = Box::pin(prepare::prepare(&follow, config.resume, &stop)).await?;
-    let provider = snapshots::provider(&follow, &mut prepared);
-    let receiver = Receiver::open(prepared.receive_settings(&follow)).await?;
-    let mut receiving = Receiving::start(receiver, &stop);
-    let copy_stop = child(&stop);
-    let copy = clone::run_under(config, events.clone(), copy_stop.clone(), Some(provider));
-    let mut copy = Box::pin(copy);
-    let copied = tokio::select! {
-        copied = &mut copy => copied,
-        failed = receiving.failed() => {
-            // Without its changes the copy is of no use.
-            copy_stop.stop_gracefully();
-            let _ = copy.await;
-            return Err(failed);
-        }
-    };
-    drop(copy);
-    let copied = match copied {
-        Ok(copied) => copied,
-        Err(error) => {
-            receiving.end().await?;
-            return Err(error);
-        }
-    };
-    prepared.drop_copied_publications(&follow).await?;
-    prepared.sentinel.set_apply(true).await?;
-    tracing::info!("the copy is complete, applying what was committed since");
-    let followed = catch_up(&follow, prepared, receiving, events, &stop).await?;
-    Ok((copied, followed))
+    let begun = Box::pin(Begun::start(follow, config.resume, Hold::Slot, &stop)).await?;
+    let (copied, following) = Box::pin(begun.copy(config, events)).await?;
+    Ok((copied, following.run().await?))
 }
 
 /// Follows the changes of a database that was copied before, or that has an earlier run's slot.
@@ -133,7 +109,7 @@ async fn catch_up(
     let (sender, progress) = watch::channel(start);
     let work = CatchUp {
         config: follow.clone(),
-        scope: prepared.scope(follow).await?,
+        scope: prepared.followed().scope(follow).await?,
         store: prepared.directory.cdc(),
         positions: receiving.positions.clone(),
         sentinel: prepared.sentinel.clone(),

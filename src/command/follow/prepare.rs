@@ -236,12 +236,9 @@ impl Prepared {
         Ok(())
     }
 
-    /// What apply may touch.
-    ///
-    /// # Errors
-    /// Those of the target.
-    pub(super) async fn scope(&self, follow: &FollowConfig) -> Result<Scope> {
-        self.followed.scope(follow).await
+    /// Which tables are followed.
+    pub(super) fn followed(&self) -> &Followed {
+        &self.followed
     }
 }
 

@@ -7,25 +7,58 @@
 use proto::lsn::Lsn;
 use proto::replication::{CreateSlot, Lifetime, SlotSnapshot};
 
+use super::copy::Hold;
 use super::prepare::Prepared;
 use crate::base::error::{Error, Result, Side};
-use crate::command::clone::snapshot::{Provided, Provider};
+use crate::catalog::fetch;
+use crate::command::clone::snapshot::{self, Holder, Provided, Provider};
+use crate::command::source;
 use crate::config::{FollowConfig, Plugin};
 use crate::connect::client::replication::ReplicationSession;
 use crate::connect::conninfo::ConnInfo;
 
-/// The snapshots of a run.
-pub(super) fn provider(follow: &FollowConfig, prepared: &mut Prepared) -> Provider {
-    let slot_lsn = prepared.record.consistent_point;
-    let mut first = match (prepared.holder.take(), prepared.held.take()) {
-        (Some(holder), _) => {
-            Some(Provided { id: holder.snapshot.clone(), lsn: slot_lsn, keep: Box::new(holder) })
+/// The slot's own snapshot; `None` when it is gone.
+///
+/// # Errors
+/// Those of the session that takes it over, with [`Hold::Session`].
+pub(super) async fn first(
+    follow: &FollowConfig,
+    prepared: &mut Prepared,
+    hold: Hold,
+) -> Result<Option<Provided>> {
+    let lsn = prepared.record.consistent_point;
+    Ok(match (prepared.holder.take(), prepared.held.take()) {
+        (Some(holder), _) if hold == Hold::Session => {
+            let (id, session) = taken_over(&follow.source, &holder.snapshot).await?;
+            Some(Provided { id, lsn, keep: Box::new(session) })
         }
-        (None, Some(id)) => Some(Provided { id, lsn: slot_lsn, keep: Box::new(()) }),
+        (Some(holder), _) => {
+            Some(Provided { id: holder.snapshot.clone(), lsn, keep: Box::new(holder) })
+        }
+        (None, Some(id)) => Some(Provided { id, lsn, keep: Box::new(()) }),
         (None, None) => None,
-    };
+    })
+}
+
+/// Imports a snapshot into a session of our own, which exports it again and keeps it.
+async fn taken_over(source: &ConnInfo, id: &str) -> Result<(String, Holder)> {
+    let mut session = source::connect(source).await?;
+    let version = fetch::server(&mut session).await?.version;
+    snapshot::begin(&mut session, Some(id), false, version).await?;
+    let rows = session.query("select pg_catalog.pg_export_snapshot()", &[]).await?;
+    let id = rows.one()?.text(0)?.to_owned();
+    Ok((id, Holder::start(session)))
+}
+
+/// The snapshots of a run.
+pub(super) fn provider(
+    follow: &FollowConfig,
+    prepared: &Prepared,
+    mut first: Option<Provided>,
+) -> Provider {
+    let slot_lsn = prepared.record.consistent_point;
     let (source, plugin) = (follow.source.clone(), follow.plugin);
-    let next = Box::new(move || -> crate::command::clone::snapshot::Providing {
+    let next = Box::new(move || -> snapshot::Providing {
         match first.take() {
             Some(first) => Box::pin(std::future::ready(Ok(first))),
             None => Box::pin(temporary(source.clone(), plugin)),

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::base::error::{Error, Result};
 use crate::base::listing::{Heading, Listing};
 use crate::base::units::{ByteSize, Count};
+use crate::command::all_databases;
 use crate::local::state::{Progress, RunningJob, read_progress};
 use crate::local::workdir::{self, STATE_DB, SUMMARY_JSON};
 
@@ -18,12 +19,29 @@ const HEADINGS: [Heading; 4] = [
     Heading::wide("Done", 12),
 ];
 
-/// Reads how far the run in a work directory is, or was when it ended.
+/// Reads how far the run in a work directory is, or was when it ended; of a run over all databases, the
+/// sum of those that have begun.
 ///
 /// # Errors
 /// `State` when no run has begun there.
 pub fn read(directory: &Path) -> Result<Listing> {
-    Ok(listing(&read_progress(&directory.join(STATE_DB))?))
+    let databases = all_databases::sub_directories(directory)?;
+    if databases.is_empty() {
+        return Ok(listing(&read_progress(&directory.join(STATE_DB))?));
+    }
+    let mut sum = Progress::default();
+    for (_, directory) in databases.iter().filter(|(_, path)| path.join(STATE_DB).exists()) {
+        let mut one = read_progress(&directory.join(STATE_DB))?;
+        sum.tables_total += one.tables_total;
+        sum.tables_done += one.tables_done;
+        sum.indexes_total += one.indexes_total;
+        sum.indexes_done += one.indexes_done;
+        sum.bytes_total += one.bytes_total;
+        sum.bytes_done += one.bytes_done;
+        sum.bytes_in_progress += one.bytes_in_progress;
+        sum.running.append(&mut one.running);
+    }
+    Ok(listing(&sum))
 }
 
 /// Reads the summary that the run in a work directory left: the text of `summary.json`.

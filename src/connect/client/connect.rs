@@ -63,6 +63,7 @@ impl Session {
         role: &str,
     ) -> Result<Self> {
         let purpose = Purpose { mode, role };
+        let info = &info.with_renewed_passwords();
         let mut failures: Vec<Error> = Vec::new();
         // prefer-standby is two rounds: standbys only, then whatever is there.
         let rounds: &[TargetSessionAttrs] = match info.target_session_attrs {

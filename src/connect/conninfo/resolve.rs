@@ -76,6 +76,13 @@ impl ConnInfo {
         info
     }
 
+    /// The same connection with what the password file holds now: a password that expires is renewed there
+    /// while a run lasts for hours (P-12).
+    #[must_use]
+    pub fn with_renewed_passwords(&self) -> Self {
+        self.with_dbname(&self.dbname)
+    }
+
     /// Fills the hosts' passwords from the password file, when there is no password for all of them.
     fn look_up_passwords(&mut self) {
         let file = match (&self.password, &self.passfile) {

@@ -157,6 +157,7 @@ mod tests {
         assert_eq!(reported.update(Lsn(1)).reply, ReplyWish::WhenConvenient);
     }
 
+    // trap P-14
     #[test]
     fn a_short_sender_timeout_shortens_the_interval() {
         assert_eq!(interval(None), Duration::from_secs(10));

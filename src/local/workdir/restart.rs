@@ -26,10 +26,13 @@ const TOP: &[Ours] = &[
     Ours::File("snapshot"),
     Ours::File("schema.json"),
     Ours::File("summary.json"),
+    Ours::File("compare-data.json"),
+    Ours::File("compare-schema.json"),
     Ours::Directory("schema", SCHEMA),
     Ours::Directory("cdc", CDC),
     Ours::Directory("compare", COMPARE),
     Ours::Directory("db", &[Ours::Databases]),
+    Ours::Directory("roles", &[Ours::Directory("schema", SCHEMA), Ours::Directory("cdc", CDC)]),
 ];
 
 /// Files of `schema/`, those of earlier releases included.
@@ -41,6 +44,7 @@ const SCHEMA: &[Ours] = &[
     Ours::Ending(".dump"),
     Ours::Ending(".list"),
     Ours::Ending(".done"),
+    Ours::Ending(".created"),
     Ours::File("roles.sql"),
     Ours::File("catalog.json"),
     Ours::File("filters.ini"),
