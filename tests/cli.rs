@@ -719,12 +719,12 @@ fn the_sentinel_is_written_and_read_without_a_server() {
     sentinel("stream sentinel set endpos 0/0");
     assert_eq!(sentinel("stream sentinel get --endpos"), "0/0\n");
     for (words, said) in [
-        ("stream sentinel set endpos 12", "expected"),
+        ("stream sentinel set endpos 12", "argument LSN: expected"),
         ("stream sentinel set endpos 0/1 --current", "cannot"),
         ("stream sentinel get --apply --endpos", "cannot"),
         ("stream sentinel set endpos --current", "--source"),
         ("stream sentinel set startpos 0/123456789", "expected"),
-        ("stream sentinel setup 0/1", "ENDLSN"),
+        ("stream sentinel setup 0/1", "argument ENDLSN is missing"),
     ] {
         let words: Vec<&str> = words.split(' ').chain(["--dir", directory]).collect();
         let run = run(&words);

@@ -174,10 +174,14 @@ fn wrong(error: &clap::Error, command: &clap::Command) -> String {
             let expected = context(error, ContextKind::ValidValue).unwrap_or_default();
             format!("option {option}: expected one of {expected}, found \"{value}\"")
         }
+        ErrorKind::MissingRequiredArgument => format!("argument {} is missing", plain(&argument)),
         ErrorKind::ValueValidation => {
             let reason = std::error::Error::source(error)
                 .map_or_else(|| format!("bad value \"{value}\""), ToString::to_string);
-            format!("option {option}: {reason}")
+            match option.starts_with('-') {
+                true => format!("option {option}: {reason}"),
+                false => format!("argument {}: {reason}", plain(option)),
+            }
         }
         ErrorKind::TooManyValues => format!("option {option} takes no value"),
         _ => error.kind().to_string(),
@@ -190,6 +194,11 @@ fn wrong(error: &clap::Error, command: &clap::Command) -> String {
     let _ = writeln!(text, "usage: {}", synopsis(command));
     let _ = writeln!(text, "hint: `{name} --help` lists the options");
     text
+}
+
+/// The name of a positional argument without clap's brackets.
+fn plain(argument: &str) -> String {
+    argument.replace(['<', '>', '[', ']'], "")
 }
 
 /// The long options that begin with what was given.

@@ -2,7 +2,8 @@
 //! goes through them at once; of several, all are begun before the first is copied.
 
 use super::prepare::{self, Prepared};
-use super::{FollowOutcome, Receiving, catch_up, child, snapshots};
+use super::snapshots::{self, Hold};
+use super::{FollowOutcome, Receiving, catch_up, child};
 use crate::base::error::Result;
 use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
@@ -11,15 +12,6 @@ use crate::command::clone::{self, CloneOutcome};
 use crate::config::{CloneConfig, FollowConfig, Resume};
 use crate::follow::receive::Receiver;
 use crate::local::state::SentinelHandle;
-
-/// What keeps the snapshot of a new slot until the copy begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
-    /// The session that made the slot, which counts as a WAL sender.
-    Slot,
-    /// An ordinary session: for copies that begin later.
-    Session,
-}
 
 /// A database whose changes are received and whose rows are not copied yet.
 pub struct Begun {

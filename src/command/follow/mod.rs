@@ -38,7 +38,8 @@ pub(in crate::command) use monitor::status_file;
 pub(in crate::command) use prepare::followed_tables;
 
 pub use apply::{CatchUpRange, apply, apply_text, print};
-pub use copy::{Begun, Following, Hold};
+pub use copy::{Begun, Following};
+pub use snapshots::Hold;
 
 /// What following did.
 #[derive(Debug, Clone, Default)]

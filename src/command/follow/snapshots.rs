@@ -7,7 +7,6 @@
 use proto::lsn::Lsn;
 use proto::replication::{CreateSlot, Lifetime, SlotSnapshot};
 
-use super::copy::Hold;
 use super::prepare::Prepared;
 use crate::base::error::{Error, Result, Side};
 use crate::catalog::fetch;
@@ -16,6 +15,15 @@ use crate::command::source;
 use crate::config::{FollowConfig, Plugin};
 use crate::connect::client::replication::ReplicationSession;
 use crate::connect::conninfo::ConnInfo;
+
+/// What keeps the snapshot of a new slot until the copy begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hold {
+    /// The session that made the slot, which counts as a WAL sender.
+    Slot,
+    /// An ordinary session: for copies that begin later.
+    Session,
+}
 
 /// The slot's own snapshot; `None` when it is gone.
 ///
