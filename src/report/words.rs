@@ -205,7 +205,7 @@ mod tests {
         assert_eq!(
             following(&status),
             [
-                "following  2434 transactions/s  9738 rows/s  3 s and 1024 kB behind",
+                "following  2 434 transactions/s  9 738 rows/s  3 s and 1024 kB behind",
                 "  received 0/200000  durable 0/180000  applied 0/100000",
                 "  kept: 10 MB here",
             ]

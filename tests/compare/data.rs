@@ -59,7 +59,7 @@ fn every_type_family_is_equal_across_versions_and_hostile_settings() {
             "array_nulls = off",
             "xmloption = document",
             "enable_seqscan = off",
-            "statement_timeout = '1ms'",
+            "statement_timeout = '1s'",
         ] {
             pair.target(&format!("alter database {name} set {setting}"));
         }

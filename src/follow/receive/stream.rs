@@ -87,6 +87,13 @@ impl Receiver {
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         loop {
+            // Before what has gathered meanwhile: an end that is set is heard before what comes later.
+            if rows.has_changed().unwrap_or_default() {
+                let row = *rows.borrow_and_update();
+                if self.sentinel_changed(row, &running.reported) == Flow::Reached {
+                    return self.finish(running).await;
+                }
+            }
             match self.take_buffered(&mut running)? {
                 Pause::Reached => return self.finish(running).await,
                 Pause::Ended => return Err(ended()),
@@ -103,10 +110,7 @@ impl Receiver {
                 }
                 changed = rows.changed() => {
                     changed.map_err(|_| Error::internal("the sentinel has ended"))?;
-                    let row = *rows.borrow_and_update();
-                    if self.sentinel_changed(row, &running.reported) == Flow::Reached {
-                        return self.finish(running).await;
-                    }
+                    rows.mark_changed();
                 }
                 _ = tick.tick() => {
                     let row = *rows.borrow();

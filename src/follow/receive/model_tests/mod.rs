@@ -413,7 +413,8 @@ fn number(text: &Bytes) -> u64 {
 }
 
 /// Leaves of a store what a crash of the machine may leave: all that was called durable, and any part of
-/// what was written behind it. A segment is synced before its successor is made.
+/// what was written behind it. A segment is synced before its successor is made, and goes only when that is
+/// durable: the oldest that is there is there after a crash, too.
 fn tear(dir: &std::path::Path, durable: Positions, random: &mut Random) {
     let mut segments: Vec<PathBuf> = std::fs::read_dir(dir)
         .unwrap()
@@ -422,8 +423,8 @@ fn tear(dir: &std::path::Path, durable: Positions, random: &mut Random) {
         .collect();
     segments.sort();
     let of = |path: &PathBuf| path.file_stem().unwrap().to_str().unwrap().parse::<u64>().unwrap();
-    let newest = segments.iter().map(of).max().unwrap();
-    let last = random.between(durable.segment, newest);
+    let (oldest, newest) = (of(segments.first().unwrap()), of(segments.last().unwrap()));
+    let last = random.between(durable.segment.max(oldest), newest);
     for path in &segments {
         let number = of(path);
         if number > last {
@@ -431,7 +432,11 @@ fn tear(dir: &std::path::Path, durable: Positions, random: &mut Random) {
         } else if number == last {
             let file = std::fs::OpenOptions::new().write(true).open(path).unwrap();
             let length = file.metadata().unwrap().len();
-            let least = if number == durable.segment { durable.offset } else { 0 };
+            let least = match number {
+                _ if number == durable.segment => durable.offset,
+                _ if number == oldest => length,
+                _ => 0,
+            };
             let kept = if random.percent(50) { least } else { random.between(least, length) };
             file.set_len(kept).unwrap();
         }
