@@ -174,9 +174,27 @@ pub async fn part(
 /// # Errors
 /// Those of the query.
 pub async fn objects(session: &mut Session, kind: ObjectKind) -> Result<BTreeSet<i64>> {
+    objects_where(session, kind, |_| true).await
+}
+
+/// The keys of the finished objects of one kind that are `wanted`; no other is kept.
+///
+/// # Errors
+/// Those of the query.
+pub async fn objects_where(
+    session: &mut Session,
+    kind: ObjectKind,
+    wanted: impl Fn(i64) -> bool + Send,
+) -> Result<BTreeSet<i64>> {
     let sql = "select oid from pgcopydb.object where kind = $1";
-    let rows = session.query(sql, &[Some(&kind.letter().to_string())]).await?;
-    rows.rows.iter().map(|row| row.parse(0)).collect()
+    let mut keys = BTreeSet::new();
+    session
+        .query_each(sql, &[Some(&kind.letter().to_string())], |row| {
+            keys.extend(Some(row.parse(0)?).filter(|key| wanted(*key)));
+            Ok(())
+        })
+        .await?;
+    Ok(keys)
 }
 
 /// Forgets the parts of these tables, which are copied again from the start.

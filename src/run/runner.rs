@@ -473,7 +473,10 @@ impl PgJobRunner {
         let mut source = self.source.take().await?;
         let mut target = self.target.take().await?;
         let (source, target) = (source.session()?, target.session()?);
-        let done = ledger::objects(target, ObjectKind::LargeObjects).await?;
+        let in_share = |key| {
+            Oid::try_from(key).is_ok_and(|first| large_object::in_share(first, shard, shards))
+        };
+        let done = ledger::objects_where(target, ObjectKind::LargeObjects, in_share).await?;
         let share = Share {
             shard,
             shards,

@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use testbed::cluster::quote_ident;
-use testbed::{Cluster, ClusterOptions, Installation, Major, fixtures};
+use testbed::process::Output;
+use testbed::{Cluster, ClusterOptions, Installation, Major, Pgcopydb, fixtures};
 
 use crate::support::{Pair, program_in};
 
@@ -34,17 +35,23 @@ fn memory_of_plan(tables: u32) -> u64 {
 
 /// Plans once; returns the peak that was seen, in kB, 0 for none.
 fn look_at_plan(pair: &Pair) -> u64 {
-    let mut running = pair.program().arg("--dry-run").spawn().unwrap();
+    let (output, peak) = watched(pair.program().arg("--dry-run"));
+    assert!(output.stdout.contains("empty.t1"), "{:.2000}", output.stdout);
+    peak
+}
+
+/// Runs the program to its successful end; returns its output and the peak that was seen, in kB, 0 for
+/// none.
+fn watched(program: Pgcopydb) -> (Output, u64) {
+    let mut running = program.spawn().unwrap();
     let mut peak = 0;
     let deadline = Duration::from_secs(SLOW_SECONDS_MAX);
-    testbed::process::wait_until("the end of the plan", deadline, || {
+    testbed::process::wait_until("the end of the run", deadline, || {
         peak = peak_kb(running.pid()).unwrap_or(0).max(peak);
         Ok(!running.is_running()?)
     })
     .unwrap();
-    let output = running.wait(Duration::from_secs(10)).unwrap().success().unwrap();
-    assert!(output.stdout.contains("empty.t1"), "{:.2000}", output.stdout);
-    peak
+    (running.wait(Duration::from_secs(10)).unwrap().success().unwrap(), peak)
 }
 
 // trap D-40
@@ -157,4 +164,28 @@ fn ten_thousand_large_objects_arrive() {
         database.psql(&format!("reassign owned by {role} to postgres")).unwrap();
         database.cluster().psql("postgres", &format!("drop role {role}")).unwrap();
     }
+}
+
+/// Peak memory with eight jobs that issue 2 allows, in kB.
+const PEAK_KB_MAX: u64 = 100_000;
+
+// trap D-40
+#[test]
+fn large_objects_of_any_number_and_size_pass_in_bounded_memory() {
+    let pair = Pair::new("large_objects_memory");
+    let (small, large_bytes) = (size(8_000, 20_000), size(8 << 20, 30 << 20));
+    // A large one in each worker's share: shares are made of windows of 1024 identifiers.
+    pair.source
+        .psql(&format!(
+            "select count(lo_from_bytea(0, decode(md5(g::text), 'hex')))
+               from generate_series(1, {small}) g;
+             select count(lo_from_bytea((3000 + g) << 10,
+                                        decode(repeat(md5(g::text), {large_bytes} / 16), 'hex')))
+               from generate_series(1, 8) g"
+        ))
+        .unwrap();
+    let program = pair.program().args(["--large-objects-jobs", "8"]);
+    let (_, peak) = watched(program.deadline(Duration::from_secs(SLOW_SECONDS_MAX)));
+    assert!(peak > 0 && peak < PEAK_KB_MAX, "{peak} kB for {small} and 8 of {large_bytes} bytes");
+    pair.assert_same();
 }

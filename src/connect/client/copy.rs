@@ -7,8 +7,8 @@ use std::task::{Context, Poll};
 use proto::backend::{BackendMessage, tag};
 use proto::frontend;
 
-use super::query::{StatementResult, Step};
-use super::{Rows, Session};
+use super::Session;
+use super::query::{End, StatementResult};
 use crate::base::error::{Error, Result};
 use crate::base::log::SQL;
 
@@ -25,7 +25,10 @@ impl Session {
         tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
         frontend::query(sql, &mut self.write).map_err(|error| self.encode_error(&error))?;
         self.flush().await?;
-        self.read_results(true).await
+        match self.read_results().await? {
+            (results, End::Copy) => Ok(results),
+            (_, End::Ready) => Err(Error::internal("a statement that should be a COPY was none")),
+        }
     }
 
     /// Reads results until the server waits for a command: after the last CopyData of a COPY OUT
@@ -33,7 +36,10 @@ impl Session {
     ///
     /// Not cancel safe.
     pub async fn copy_end(&mut self) -> Result<Vec<StatementResult>> {
-        self.read_results(false).await
+        match self.read_results().await? {
+            (results, End::Ready) => Ok(results),
+            (_, End::Copy) => Err(self.unexpected(tag::COPY_IN_RESPONSE, "COPY")),
+        }
     }
 
     /// Tells the server that the data of a COPY IN is complete and returns the results of the COPY
@@ -122,34 +128,5 @@ impl Session {
     /// Marks the byte stream as lost: a frame was left half sent or half read.
     pub fn abandon(&mut self) {
         self.broken = true;
-    }
-
-    /// Reads results until ReadyForQuery, or until the server enters copy mode when `until_copy`.
-    async fn read_results(&mut self, until_copy: bool) -> Result<Vec<StatementResult>> {
-        let mut results = Vec::new();
-        let mut rows = Rows::default();
-        let mut failure = None;
-        loop {
-            match self.step().await? {
-                Step::Columns(columns) => rows.columns = columns,
-                Step::Row(row) => rows.rows.push(row),
-                Step::Complete(command) => {
-                    results.push(StatementResult { command, rows: std::mem::take(&mut rows) });
-                }
-                Step::Failed(error) => failure = failure.or(Some(error)),
-                Step::Copy if until_copy => return Ok(results),
-                Step::Copy => return Err(self.unexpected(tag::COPY_IN_RESPONSE, "COPY")),
-                Step::Nothing => {}
-                Step::Ready => {
-                    return match failure {
-                        Some(error) => Err(error),
-                        None if until_copy => {
-                            Err(Error::internal("a statement that should be a COPY was none"))
-                        }
-                        None => Ok(results),
-                    };
-                }
-            }
-        }
     }
 }

@@ -4,7 +4,7 @@ use proto::backend::{BackendMessage, tag};
 use proto::frontend;
 use proto::types::FormatCode;
 
-use super::{CommandResult, Row, Rows, Session};
+use super::{CommandResult, PipelineStatement, Row, Rows, Session};
 use crate::base::error::{Error, Result};
 use crate::base::log::SQL;
 
@@ -33,6 +33,14 @@ pub(super) enum Step {
     Nothing,
     /// The server reported an error; ReadyForQuery follows.
     Failed(Error),
+}
+
+/// How the results of statements ended.
+pub(super) enum End {
+    /// The server waits for a command.
+    Ready,
+    /// The server entered COPY IN or COPY OUT.
+    Copy,
 }
 
 impl Session {
@@ -70,6 +78,17 @@ impl Session {
     async fn run_simple(&mut self, sql: &str) -> Result<Vec<StatementResult>> {
         frontend::query(sql, &mut self.write).map_err(|error| self.encode_error(&error))?;
         self.flush().await?;
+        match self.read_results().await? {
+            (results, End::Ready) => Ok(results),
+            (_, End::Copy) => Err(self.unexpected(tag::COPY_IN_RESPONSE, "a query")),
+        }
+    }
+
+    /// Reads the results of statements until ReadyForQuery, or until the server enters copy mode.
+    ///
+    /// # Errors
+    /// The first server error, once the server waits for a command.
+    pub(super) async fn read_results(&mut self) -> Result<(Vec<StatementResult>, End)> {
         let mut results = Vec::new();
         let mut rows = Rows::default();
         let mut failure = None;
@@ -81,9 +100,9 @@ impl Session {
                     results.push(StatementResult { command, rows: std::mem::take(&mut rows) });
                 }
                 Step::Failed(error) => failure = failure.or(Some(error)),
-                Step::Copy => return Err(self.unexpected(tag::COPY_IN_RESPONSE, "a query")),
+                Step::Copy => return Ok((results, End::Copy)),
                 Step::Nothing => {}
-                Step::Ready => return failure.map_or(Ok(results), Err),
+                Step::Ready => return failure.map_or(Ok((results, End::Ready)), Err),
             }
         }
     }
@@ -107,12 +126,22 @@ impl Session {
         &mut self,
         sql: &str,
         params: &[Option<&str>],
+        row: impl FnMut(Row) -> Result<()> + Send,
+    ) -> Result<()> {
+        let params: Vec<Option<&[u8]>> =
+            params.iter().map(|value| value.map(str::as_bytes)).collect();
+        self.statement_each(&PipelineStatement { sql, params, binary: false }, row).await
+    }
+
+    /// Like [`Session::query_each`], for parameters and values in binary form, too.
+    pub async fn statement_each(
+        &mut self,
+        statement: &PipelineStatement<'_>,
         mut row: impl FnMut(Row) -> Result<()> + Send,
     ) -> Result<()> {
+        let PipelineStatement { sql, params, binary } = statement;
         tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
-        let values: Vec<Option<&[u8]>> =
-            params.iter().map(|value| value.map(str::as_bytes)).collect();
-        self.encode_statement(sql, &values, false)?;
+        self.encode_statement(sql, params, *binary)?;
         frontend::sync(&mut self.write);
         self.flush().await?;
         let mut failure = None;

@@ -10,13 +10,14 @@
 //!   │ per batch
 //!   ├─ describe   owner, privileges, comment, size           one round trip on the source
 //!   ├─ prepare    create the missing, empty the others       one round trip on the target
-//!   ├─ contents   read 4 MiB ahead of what is written        one round trip each per 4 MiB
+//!   ├─ contents   read 1 MiB ahead of what is written        one round trip each per 1 MiB
 //!   └─ finish     owner, privileges, comment; ledger mark    one transaction on the target
 //! ```
 //!
 //! Contents travel as arrays: one `lo_get` or `lo_put` per chunk, but one statement for thousands of
-//! chunks, with binary parameters. Memory is bounded by [`BATCH_BYTES_MAX`] times a small number,
-//! whatever the size of an object.
+//! chunks, with binary parameters. A worker holds [`BATCH_BYTES_MAX`] times a small number, whatever
+//! the size of an object, the descriptions of one batch of objects, and eight bytes per window of its
+//! share; nothing else grows with the number of objects.
 //!
 //! A window without a mark is done again: its objects are emptied first, so what an interrupted run
 //! left behind cannot shine through. Windows are fixed ranges of numbers, so a mark means the same to
@@ -37,7 +38,7 @@ use crate::base::summary::{Finding, Severity};
 use crate::catalog::model::Oid;
 use crate::connect::client::Session;
 
-use source::{Chunk, Description};
+use source::{Chunk, Contents, Description};
 
 /// Width of a window, as a power of two: the unit of resuming holds at most 1024 objects.
 const WINDOW_BITS: u32 = 10;
@@ -49,12 +50,15 @@ const OBJECTS_PER_BATCH: u64 = 1000;
 
 /// Content bytes read or written in one round trip, give or take one chunk.
 ///
-/// A worker holds about four times as much: one batch being read, one being written, each once more
-/// in a socket buffer. 4 MiB per round trip keep a gigabit line of 30 ms full with four workers.
-const BATCH_BYTES_MAX: u64 = 4 << 20;
+/// A worker holds about five times as much: what is being read as an array, what is being written as
+/// an array and as a message with room to grow, and a chunk in the source's read buffer. With eight
+/// workers that is 40 MiB. Reading and writing overlap, so four workers still move 4 MiB per round trip,
+/// about what a gigabit line of 30 ms holds.
+const BATCH_BYTES_MAX: u64 = 1 << 20;
 
-/// Bytes read by one `lo_get`, in bytes: 512 pages of a large object.
-const CHUNK_BYTES_MAX: u64 = 1 << 20;
+/// Bytes read by one `lo_get`: 127 pages of a large object, so that a row with its header fits a
+/// session's read buffer of 256 KiB, and no write begins inside a page.
+const CHUNK_BYTES_MAX: u64 = 127 * 2048;
 
 /// Most chunks in one round trip, for databases with many tiny objects.
 const BATCH_CHUNKS_MAX: usize = 4096;
@@ -96,7 +100,7 @@ struct Window {
     /// Its number: the identifiers without their lowest bits.
     number: u32,
     /// How many objects it holds.
-    objects: u64,
+    objects: u32,
 }
 
 impl Window {
@@ -142,21 +146,27 @@ pub async fn copy_share(
 ) -> Result<LargeObjectReport> {
     let started = Instant::now();
     let mut report = LargeObjectReport::default();
-    let mut unreadable: Vec<Oid> = Vec::new();
+    let mut unreadable = Unreadable::default();
     source::begin(source, share.snapshot.as_deref()).await?;
-    let windows = source::windows(source).await?;
-    let windows = shared(&windows, share.shard, share.shards);
+    let mut windows = Vec::new();
+    let in_share = |window: &Window| in_share(window.first(), share.shard, share.shards);
+    source::windows(source, |window| {
+        if in_share(&window) {
+            windows.push(window);
+        }
+    })
+    .await?;
     for batch in batches_of(&windows) {
         let (done, todo): (Vec<Window>, Vec<Window>) =
             batch.iter().partition(|window| (share.is_done)(window.first()));
-        report.already_done += done.iter().map(|window| window.objects).sum::<u64>();
+        report.already_done += done.iter().map(|window| u64::from(window.objects)).sum::<u64>();
         if !todo.is_empty() {
             let hidden = copy_windows(source, target, share, &todo, counters, &mut report).await?;
-            unreadable.extend(hidden);
+            unreadable.add(&hidden);
         }
     }
     source.execute("commit").await?;
-    report.findings.extend(not_readable(&unreadable));
+    report.findings.extend(unreadable.finding());
     report.duration = started.elapsed();
     tracing::debug!(objects = report.objects, bytes = report.bytes, "copied large objects");
     Ok(report)
@@ -196,10 +206,10 @@ fn batches_of(windows: &[Window]) -> Vec<&[Window]> {
     let mut batches = Vec::new();
     let mut rest = windows;
     while let Some(first) = rest.first() {
-        let mut objects = first.objects;
+        let mut objects = u64::from(first.objects);
         let mut length = 1;
         while let Some(window) = rest.get(length) {
-            objects += window.objects;
+            objects += u64::from(window.objects);
             if objects > OBJECTS_PER_BATCH {
                 break;
             }
@@ -212,11 +222,10 @@ fn batches_of(windows: &[Window]) -> Vec<&[Window]> {
     batches
 }
 
-/// The windows of one worker: by their number, so that workers agree even when they do not see the same
-/// objects.
-fn shared(windows: &[Window], shard: u32, shards: u32) -> Vec<Window> {
-    let shards = shards.max(1);
-    windows.iter().copied().filter(|window| window.number % shards == shard).collect()
+/// Whether a window belongs to a share, by its lowest identifier: by its number, so that workers agree
+/// even when they do not see the same objects.
+pub fn in_share(first: Oid, shard: u32, shards: u32) -> bool {
+    (first >> WINDOW_BITS) % shards.max(1) == shard
 }
 
 /// Copies the contents of the objects, reading the next batch while the last one is written.
@@ -228,7 +237,7 @@ async fn copy_contents(
 ) -> Result<()> {
     let mut batches = Batches::new(objects);
     let mut next = batches.next();
-    let mut written: Option<(Vec<Chunk>, Vec<Vec<u8>>)> = None;
+    let mut written: Option<(Vec<Chunk>, Contents)> = None;
     // Objects without content are in no batch.
     counters.add(0, len_u64(objects.iter().filter(|object| object.size == Some(0)).count()));
     while next.is_some() || written.is_some() {
@@ -239,13 +248,12 @@ async fn copy_contents(
             }
         };
         let write = async {
-            match &written {
-                Some((chunks, contents)) => target::write(target, chunks, contents).await,
-                None => Ok(()),
-            }
+            let Some((chunks, contents)) = written else { return Ok(None) };
+            target::write(target, contents).await?;
+            Ok::<_, Error>(Some(chunks))
         };
-        let (contents, ()) = tokio::try_join!(read, write)?;
-        if let Some((chunks, _)) = &written {
+        let (contents, done) = tokio::try_join!(read, write)?;
+        if let Some(chunks) = done {
             let bytes = chunks.iter().map(|chunk| chunk.length).sum();
             counters.add(bytes, len_u64(chunks.iter().filter(|chunk| chunk.last).count()));
         }
@@ -302,24 +310,40 @@ impl Iterator for Batches<'_> {
     }
 }
 
-/// The finding for objects that our role may not read.
-fn not_readable(oids: &[Oid]) -> Option<Finding> {
-    let first = oids.first()?;
-    let samples: Vec<String> = oids.iter().take(SAMPLES_MAX).map(Oid::to_string).collect();
-    let dots = if oids.len() > SAMPLES_MAX { ", …" } else { "" };
-    Some(Finding {
-        severity: Severity::Error,
-        object: "large objects".to_owned(),
-        reason: format!(
-            "{} not copied, our role may not read them on the source: {}{dots}",
-            oids.len(),
-            samples.join(", ")
-        ),
-        hint: Some(format!(
-            "Run as a superuser or owner, or `GRANT SELECT ON LARGE OBJECT {first}` and the others \
-             to our role on the source; then run the same command again."
-        )),
-    })
+/// Objects that our role may not read: how many, and the first few.
+#[derive(Debug, Default)]
+struct Unreadable {
+    count: u64,
+    samples: Vec<Oid>,
+}
+
+impl Unreadable {
+    /// Adds some.
+    fn add(&mut self, oids: &[Oid]) {
+        self.count += len_u64(oids.len());
+        let room = SAMPLES_MAX.saturating_sub(self.samples.len());
+        self.samples.extend(oids.iter().take(room));
+    }
+
+    /// The finding, if there are any.
+    fn finding(&self) -> Option<Finding> {
+        let first = self.samples.first()?;
+        let samples: Vec<String> = self.samples.iter().map(Oid::to_string).collect();
+        let dots = if self.count > len_u64(SAMPLES_MAX) { ", …" } else { "" };
+        Some(Finding {
+            severity: Severity::Error,
+            object: "large objects".to_owned(),
+            reason: format!(
+                "{} not copied, our role may not read them on the source: {}{dots}",
+                self.count,
+                samples.join(", ")
+            ),
+            hint: Some(format!(
+                "Run as a superuser or owner, or `GRANT SELECT ON LARGE OBJECT {first}` and the \
+                 others to our role on the source; then run the same command again."
+            )),
+        })
+    }
 }
 
 /// A length as a count.
@@ -339,6 +363,11 @@ mod tests {
 
     fn object(oid: Oid, size: u64) -> Description {
         Description { oid, size: Some(size), ..Description::default() }
+    }
+
+    fn share_of(windows: &[Window], shard: u32, shards: u32) -> Vec<Window> {
+        let all = windows.iter().copied();
+        all.filter(|window| in_share(window.first(), shard, shards)).collect()
     }
 
     #[test]
@@ -374,7 +403,7 @@ mod tests {
             [1, 2, 3, 70, 71, 4_194_303].map(|number| Window { number, objects: 1 }).into();
         for shards in 0..=12 {
             let mut all: Vec<Window> =
-                (0..shards.max(1)).flat_map(|shard| shared(&windows, shard, shards)).collect();
+                (0..shards.max(1)).flat_map(|shard| share_of(&windows, shard, shards)).collect();
             all.sort_by_key(|window| window.number);
             assert_eq!(all, windows, "{shards} shares");
         }
@@ -385,8 +414,8 @@ mod tests {
         let window = |number| Window { number, objects: 1 };
         let early = [window(5), window(6), window(7)];
         let late = [window(4), window(5), window(6), window(7)];
-        let first = shared(&early, 0, 2);
-        let second = shared(&late, 1, 2);
+        let first = share_of(&early, 0, 2);
+        let second = share_of(&late, 1, 2);
         assert_eq!((first, second), (vec![window(6)], vec![window(5), window(7)]));
     }
 
@@ -410,8 +439,17 @@ mod tests {
 
     #[test]
     fn a_finding_names_five_objects_and_counts_all() {
-        assert!(not_readable(&[]).is_none());
-        let finding = not_readable(&[1, 2, 3, 4, 5, 6, 7]).unwrap();
+        let mut unreadable = Unreadable::default();
+        assert!(unreadable.finding().is_none());
+        unreadable.add(&[1, 2, 3]);
+        let finding = unreadable.finding().unwrap();
+        assert!(
+            finding
+                .reason
+                .ends_with("3 not copied, our role may not read them on the source: 1, 2, 3")
+        );
+        unreadable.add(&[4, 5, 6, 7]);
+        let finding = unreadable.finding().unwrap();
         assert!(finding.reason.starts_with("7 not copied"), "{}", finding.reason);
         assert!(finding.reason.ends_with("1, 2, 3, 4, 5, …"), "{}", finding.reason);
         assert_eq!(finding.severity, Severity::Error);

@@ -59,16 +59,18 @@ pub(super) async fn begin(session: &mut Session, snapshot: Option<&str>) -> Resu
     Ok(())
 }
 
-/// The windows that hold objects, by number.
-pub(super) async fn windows(session: &mut Session) -> Result<Vec<Window>> {
-    let rows = session
-        .query(WINDOWS_SQL, &[Some(&WINDOW_BITS.to_string())])
+/// Hands out the windows that hold objects, by number.
+pub(super) async fn windows(
+    session: &mut Session,
+    mut window: impl FnMut(Window) + Send,
+) -> Result<()> {
+    session
+        .query_each(WINDOWS_SQL, &[Some(&WINDOW_BITS.to_string())], |row| {
+            window(Window { number: row.parse(0)?, objects: row.parse(1)? });
+            Ok(())
+        })
         .await
-        .map_err(|error| error.during("list large objects"))?;
-    rows.rows
-        .iter()
-        .map(|row| Ok(Window { number: row.parse(0)?, objects: row.parse(1)? }))
-        .collect()
+        .map_err(|error| error.during("list large objects"))
 }
 
 /// Describes the objects of some windows: one round trip to measure, one for the rest.
@@ -150,9 +152,12 @@ fn grant(row: &Row) -> Result<Grant> {
 
 /// Reads the chunks, in order.
 ///
+/// Chunks of nothing but zeros are left out unless their object ends with them: an emptied object
+/// reads as zeros there, and takes no space.
+///
 /// # Errors
 /// `Data` when a chunk is shorter than the snapshot said.
-pub(super) async fn read(session: &mut Session, chunks: &[Chunk]) -> Result<Vec<Vec<u8>>> {
+pub(super) async fn read(session: &mut Session, chunks: &[Chunk]) -> Result<Contents> {
     let oids = array::oids(chunks.iter().map(|chunk| chunk.oid));
     let offsets: Vec<i64> =
         chunks.iter().map(|chunk| signed(chunk.offset)).collect::<Result<_>>()?;
@@ -167,35 +172,62 @@ pub(super) async fn read(session: &mut Session, chunks: &[Chunk]) -> Result<Vec<
         params: vec![Some(&oids), Some(&offsets), Some(&lengths)],
         binary: true,
     };
-    let results = session
-        .pipeline(std::slice::from_ref(&statement))
+    let bytes = chunks.iter().map(|chunk| chunk.length).sum::<u64>();
+    let mut contents = Contents {
+        oids: Vec::new(),
+        offsets: Vec::new(),
+        bytes: array::Byteas::with_capacity(chunks.len(), usize::try_from(bytes).unwrap_or(0)),
+    };
+    let mut expected = chunks.iter();
+    session
+        .statement_each(&statement, |row| {
+            let Some(chunk) = expected.next() else {
+                return Err(Error::internal(
+                    "more chunks of large objects came than were asked for",
+                ));
+            };
+            contents.add(chunk, row.bytes(0).unwrap_or_default())
+        })
         .await
         .map_err(|error| error.during("read large objects"))?;
-    let rows = results.into_iter().next().unwrap_or_default().rows;
-    if rows.len() != chunks.len() {
+    if expected.next().is_some() {
         return Err(Error::internal("chunks of large objects are missing from a result"));
     }
-    chunks
-        .iter()
-        .zip(rows)
-        .map(|(chunk, row)| {
-            let contents = row.bytes(0).unwrap_or_default();
-            if u64::try_from(contents.len()) == Ok(chunk.length) {
-                Ok(contents.to_vec())
-            } else {
-                Err(Error::data(
-                    Side::Source,
-                    format!(
-                        "large object {}: expected {} bytes at offset {}, found {}",
-                        chunk.oid,
-                        chunk.length,
-                        chunk.offset,
-                        contents.len()
-                    ),
-                ))
-            }
-        })
-        .collect()
+    Ok(contents)
+}
+
+/// What a batch of chunks holds, as the parameters of the statement that writes it.
+pub(super) struct Contents {
+    /// The object of each chunk.
+    pub oids: Vec<Oid>,
+    /// The first byte of each chunk in its object.
+    pub offsets: Vec<i64>,
+    /// The bytes of each chunk.
+    pub bytes: array::Byteas,
+}
+
+impl Contents {
+    /// Adds a chunk that was read, unless it is a hole.
+    fn add(&mut self, chunk: &Chunk, found: &[u8]) -> Result<()> {
+        if u64::try_from(found.len()) != Ok(chunk.length) {
+            return Err(Error::data(
+                Side::Source,
+                format!(
+                    "large object {}: expected {} bytes at offset {}, found {}",
+                    chunk.oid,
+                    chunk.length,
+                    chunk.offset,
+                    found.len()
+                ),
+            ));
+        }
+        if chunk.last || found.iter().any(|byte| *byte != 0) {
+            self.oids.push(chunk.oid);
+            self.offsets.push(signed(chunk.offset)?);
+            self.bytes.push(found);
+        }
+        Ok(())
+    }
 }
 
 /// The SQL condition that our role may read large object `m`.

@@ -1,8 +1,8 @@
 //! The writing side: objects come into being, contents arrive, owners and privileges follow.
 
 use super::acl;
-use super::source::{Chunk, Description, GRANTS_SQL, METADATA_SQL, descriptions, oid_array};
-use super::{Metadata, array, signed};
+use super::source::{Contents, Description, GRANTS_SQL, METADATA_SQL, descriptions, oid_array};
+use super::{Metadata, array};
 use crate::base::error::{Error, Result};
 use crate::base::ident::{quote_identifier, quote_literal};
 use crate::connect::client::{PipelineStatement, Session};
@@ -40,29 +40,14 @@ pub(super) async fn prepare(
     descriptions(metadata, grants)
 }
 
-/// Writes the chunks in one transaction.
-///
-/// Chunks of nothing but zeros are left out unless their object ends with them: an emptied object
-/// reads as zeros there, and takes no space.
-pub(super) async fn write(
-    session: &mut Session,
-    chunks: &[Chunk],
-    contents: &[Vec<u8>],
-) -> Result<()> {
-    let kept: Vec<(&Chunk, &[u8])> = chunks
-        .iter()
-        .zip(contents)
-        .map(|(chunk, contents)| (chunk, contents.as_slice()))
-        .filter(|(chunk, contents)| chunk.last || contents.iter().any(|byte| *byte != 0))
-        .collect();
-    if kept.is_empty() {
+/// Writes chunks in one transaction.
+pub(super) async fn write(session: &mut Session, contents: Contents) -> Result<()> {
+    if contents.oids.is_empty() {
         return Ok(());
     }
-    let oids = array::oids(kept.iter().map(|(chunk, _)| chunk.oid));
-    let offsets: Vec<i64> =
-        kept.iter().map(|(chunk, _)| signed(chunk.offset)).collect::<Result<_>>()?;
-    let offsets = array::bigints(offsets.into_iter());
-    let bytes = array::byteas(kept.iter().map(|(_, contents)| *contents));
+    let oids = array::oids(contents.oids.into_iter());
+    let offsets = array::bigints(contents.offsets.into_iter());
+    let bytes = contents.bytes.finish();
     let statement = PipelineStatement {
         sql: WRITE_SQL,
         params: vec![Some(&oids), Some(&offsets), Some(&bytes)],
