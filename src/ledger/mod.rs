@@ -184,7 +184,7 @@ pub async fn objects(session: &mut Session, kind: ObjectKind) -> Result<BTreeSet
 pub async fn objects_where(
     session: &mut Session,
     kind: ObjectKind,
-    wanted: impl Fn(i64) -> bool + Send,
+    wanted: impl Fn(i64) -> bool + Send + Sync,
 ) -> Result<BTreeSet<i64>> {
     let sql = "select oid from pgcopydb.object where kind = $1";
     let mut keys = BTreeSet::new();

@@ -4,6 +4,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test fails as the test does")]
 
+mod autovacuum;
 mod check;
 mod encodings;
 mod everything;
