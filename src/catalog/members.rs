@@ -14,7 +14,7 @@ use crate::base::error::Result;
 use crate::base::ident::{QualifiedName, array_literal, quote_identifier};
 use crate::connect::client::Session;
 
-/// Most rows of a table that are looked at: the own tables of extensions hold some thousand (the
+/// Most rows of a table that are compared: the own tables of extensions hold some thousand (the
 /// reference systems of PostGIS are 8500), and a digest of so many takes less than a second.
 const ROWS_MAX: u64 = 100_000;
 
@@ -27,16 +27,18 @@ struct OwnTable {
     condition: Option<String>,
 }
 
-/// Reads the members of the extensions that both ends have in one version. Changes nothing; neither
-/// session is in a transaction.
+/// Reads the members of the source's extensions, and of those that the target has in the same version.
+/// Changes nothing; neither session is in a transaction.
 ///
 /// # Errors
 /// Only when a session is lost.
 pub async fn of_both(source: &mut Session, target: &mut Session) -> Result<(Members, Members)> {
-    let (ours, theirs) = (installed(source).await?, installed(target).await?);
-    let both: Vec<_> = ours.into_iter().filter(|one| theirs.contains(one)).collect();
-    let same_major = ServerVersion::of(source).0 == ServerVersion::of(target).0;
-    Ok((read(&both, same_major, source).await?, read(&both, same_major, target).await?))
+    let ours = of_all(ServerVersion::of(target).0, source).await?;
+    let mut common = installed(target).await?;
+    common.retain(|(name, version)| ours.versions.get(name) == Some(version));
+    let same_major = ServerVersion::of(target).0 == ServerVersion::of(source).0;
+    let theirs = read(&common, same_major, target).await?;
+    Ok((ours, theirs))
 }
 
 /// Reads the members of all extensions of a database, to be compared with a server of another version.
@@ -93,7 +95,13 @@ async fn read(
             Ok(found) => {
                 let row = found.one()?;
                 let rows = MemberRows { count: row.parse(0)?, digest: row.text(1)?.to_owned() };
-                members.rows.insert((table.extension, table.object), rows);
+                if rows.count > ROWS_MAX {
+                    let name = &table.name;
+                    let line = format!("rows of table {name}: more than {ROWS_MAX}");
+                    members.unchecked.push(line);
+                } else {
+                    members.rows.insert((table.extension, table.object), rows);
+                }
             }
             Err(error) if error.as_server().is_some() && !session.is_broken() => {
                 members.unchecked.push(format!("rows of table {}: {error}", table.name));
@@ -114,7 +122,8 @@ fn own_table(fields: &mut Fields<'_>) -> Result<OwnTable> {
     })
 }
 
-/// Counts and digests the rows that are the extension's own.
+/// Counts and digests the rows that are the extension's own, up to one more than [`ROWS_MAX`]: which
+/// ones a limit leaves out is not the same on two servers.
 ///
 /// The condition is a whole WHERE clause that may name the table, so the table has no other name here.
 fn rows_sql(table: &OwnTable) -> String {
@@ -130,6 +139,7 @@ fn rows_sql(table: &OwnTable) -> String {
     format!(
         "select pg_catalog.count(*), \
          coalesce(pg_catalog.md5(pg_catalog.string_agg(x.h, '' order by x.h)), '') \
-         from (select o.h from ({own}) as o limit {ROWS_MAX}) as x"
+         from (select o.h from ({own}) as o limit {}) as x",
+        ROWS_MAX + 1
     )
 }

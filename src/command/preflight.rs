@@ -33,9 +33,16 @@ pub(super) struct Gathered {
     /// Changes are followed afterwards, so what keeps them from it matters.
     pub(super) follow: bool,
     source: SourceCondition,
-    /// Members of the extensions that both ends have.
+    /// Members of the source's extensions, and of those that the target has in the same version.
     members: (Members, Members),
     concerns: Vec<Concern>,
+}
+
+impl Gathered {
+    /// Members of the source's extensions.
+    pub(super) fn source_members(&self) -> &Members {
+        &self.members.0
+    }
 }
 
 /// Reads the condition of the source and what is between us and both ends. Changes nothing; neither

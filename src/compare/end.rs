@@ -16,6 +16,9 @@ use crate::connect::conninfo::ConnInfo;
 /// Version since which floating-point numbers print as the shortest text that reads back the same.
 const VERSION_SHORTEST_FLOATS: u32 = 120_000;
 
+/// What the reading sessions are called on the server.
+const ROLE: &str = "compare";
+
 /// One side: the session that holds the snapshot, and what others need to share it.
 #[derive(Debug)]
 pub struct End {
@@ -89,10 +92,24 @@ impl Reader {
     ///
     /// # Errors
     /// Those of connecting.
-    pub async fn connect(&self, number: usize) -> Result<Session> {
-        let mut backoff = Backoff::new(number as u64);
-        let mut session =
-            Session::connect_patiently(self.side, &self.info, "compare", &mut backoff).await?;
+    pub async fn connect(&self) -> Result<Session> {
+        let session = Session::connect(self.side, &self.info, ROLE).await?;
+        self.pinned(session).await
+    }
+
+    /// Like [`Reader::connect`], trying again with pauses while the failure is transient: sessions that
+    /// were just closed may still count.
+    ///
+    /// # Errors
+    /// The last failure, after a minute.
+    pub async fn connect_patiently(&self, seed: u64) -> Result<Session> {
+        let mut backoff = Backoff::new(seed);
+        let session = Session::connect_patiently(self.side, &self.info, ROLE, &mut backoff).await?;
+        self.pinned(session).await
+    }
+
+    /// Pins the settings of a new session.
+    async fn pinned(&self, mut session: Session) -> Result<Session> {
         settings::pin(&mut session, SessionRole::Source).await?;
         if let Some(digits) = self.float_digits {
             session.execute(&format!("set extra_float_digits = {digits}")).await?;

@@ -420,3 +420,38 @@ fn the_table_of_checksums_keeps_its_shape_and_the_work_directory_gets_the_json()
     assert_eq!(json[0]["source"]["checksum"], cells[2]);
     assert_eq!(json[0]["source"]["rowcount"], 1);
 }
+
+// trap X-16
+#[test]
+fn a_connection_limit_means_fewer_sessions_and_no_waiting() {
+    // Two servers, and one server whose connections both sides share.
+    for (target, limit) in [(Major::V18, 2), (Major::V15, 3)] {
+        let name = format!("few_{}_{limit}", std::process::id());
+        let pair = Pair::between(Major::V15, target, "limited");
+        for table in 1..=6 {
+            pair.both(&format!("create table t{table} as select generate_series(1, 100) as x"));
+        }
+        pair.target("insert into t6 values (0)");
+        let mut clusters = vec![shared(Major::V15)];
+        clusters.extend((target != Major::V15).then(|| shared(target)));
+        let everywhere = |sql: &str| {
+            for cluster in &clusters {
+                cluster.psql("postgres", sql).unwrap();
+            }
+        };
+        everywhere(&format!(
+            "create role {name} login connection limit {limit}; grant pg_read_all_data to {name}"
+        ));
+        // The limit leaves one session beside those that hold the snapshots. Waiting for more would
+        // take a minute of pauses.
+        let (source, target) = (pair.source.uri_as(&name, ""), pair.target.uri_as(&name, ""));
+        let program = testbed::Pgcopydb::new().unwrap().args(["compare", "data", "--jobs", "4"]);
+        let program = program.ends(&source, &target).deadline(Duration::from_secs(50));
+        let output = program.run();
+        everywhere(&format!("drop role {name}"));
+        let output = output.unwrap().exit_code(8).unwrap();
+        assert!(output.stderr.contains("going on with fewer sessions"), "{}", output.stderr);
+        let differing = output.stdout.lines().filter(|line| line.contains("public")).count();
+        assert!(differing >= 1, "{}", output.stdout);
+    }
+}

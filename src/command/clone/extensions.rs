@@ -27,19 +27,24 @@ pub(super) struct OfSource {
     pub(super) hooks: Hooks,
 }
 
-/// Reads what a clone needs to know of the source's extensions. The session is in no transaction.
+/// Reads what a clone needs to know of the source's extensions; their members unless they are known. The
+/// session is in no transaction.
 ///
 /// # Errors
 /// Those of the queries.
 pub(super) async fn read_source(
     config: &CloneConfig,
     facts: &TargetFacts,
+    known: Option<&Members>,
     source: &mut Session,
 ) -> Result<OfSource> {
     if config.skip.extensions {
         return Ok(OfSource::default());
     }
-    let members = members::of_all(facts.server.version, source).await?;
+    let members = match known {
+        Some(members) => members.clone(),
+        None => members::of_all(facts.server.version, source).await?,
+    };
     let names: Vec<&str> = members.versions.keys().map(String::as_str).collect();
     let hooks = Hooks::read(&names, source).await?;
     Ok(OfSource { members, hooks })
@@ -163,10 +168,14 @@ pub(super) async fn create(
             continue;
         }
         let schema = quote_identifier(&extension.schema);
+        // The server's own schemas are there, and it refuses to be asked for them.
+        let create_schema = match extension.schema.starts_with("pg_") {
+            true => String::new(),
+            false => format!("create schema if not exists {schema}; "),
+        };
         let pinned = config.requirements.get(name).map(|version| pin(version));
         let sql = format!(
-            "create schema if not exists {schema}; \
-             create extension if not exists {} with schema {schema}{}",
+            "{create_schema}create extension if not exists {} with schema {schema}{}",
             quote_identifier(name),
             pinned.as_deref().unwrap_or(" cascade")
         );

@@ -136,7 +136,8 @@ impl<'a> Pass<'a> {
         if self.stage() < Stage::PreData {
             self.findings.extend(estimates::refresh(config, &server, &mut source).await?);
         }
-        let mut of_extensions = extensions::read_source(config, &facts, &mut source).await?;
+        let known = gathered.as_ref().map(preflight::Gathered::source_members);
+        let mut of_extensions = extensions::read_source(config, &facts, known, &mut source).await?;
         let provided = match &mut self.provider {
             Some(provider) => Some((provider.next)().await?),
             None => None,

@@ -8,8 +8,9 @@ use tokio::task::JoinSet;
 
 use super::pairs::{Relation, TablePair};
 use crate::base::comparison::TableDigest;
-use crate::base::error::{Error, Result, Side};
+use crate::base::error::{Class, Error, Result, Side};
 use crate::compare::end::Reader;
+use crate::connect::client::retry::Backoff;
 use crate::connect::client::{Row, Session};
 
 /// Bytes on disk that one statement reads, about.
@@ -59,7 +60,44 @@ struct Chunk {
     check: Option<String>,
 }
 
-/// Reads the tables of one side with as many sessions as there are jobs.
+/// The sessions that read one side, for those that wait for a connection.
+#[derive(Debug, Default)]
+pub(super) struct Crew {
+    /// How many have ever been connected.
+    joined: AtomicUsize,
+    /// How many are connected now.
+    working: AtomicUsize,
+    limit_reported: AtomicBool,
+}
+
+/// The crews of both sides: with one server or one pooler at both ends they share its limit.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Crews {
+    /// Reads this side.
+    own: Arc<Crew>,
+    /// Reads the other side.
+    other: Arc<Crew>,
+}
+
+impl Crews {
+    /// As the other side sees them.
+    pub(super) fn turned(&self) -> Self {
+        Self { own: Arc::clone(&self.other), other: Arc::clone(&self.own) }
+    }
+}
+
+/// What the sessions of one side work on.
+struct Work {
+    reader: Reader,
+    crews: Crews,
+    chunks: Vec<Chunk>,
+    /// The next chunk to take.
+    next: AtomicUsize,
+    /// A session was lost: the others stop.
+    failed: AtomicBool,
+}
+
+/// Reads the tables of one side with as many sessions as there are jobs, or as the server allows.
 ///
 /// A table that cannot be read has its error in the result; the others are read all the same.
 ///
@@ -67,21 +105,27 @@ struct Chunk {
 /// A lost connection ends everything.
 pub(super) async fn side(
     reader: &Reader,
+    crews: Crews,
     pairs: &[TablePair],
     hashes: &[String],
     jobs: usize,
 ) -> Result<Digests> {
-    let chunks: Arc<[Chunk]> = chunks(reader.side(), pairs, hashes).into();
-    let next = Arc::new(AtomicUsize::new(0));
-    let failed = Arc::new(AtomicBool::new(false));
+    let chunks = chunks(reader.side(), pairs, hashes);
+    let sessions = jobs.min(chunks.len());
+    let work = Arc::new(Work {
+        reader: reader.clone(),
+        crews,
+        chunks,
+        next: AtomicUsize::new(0),
+        failed: AtomicBool::new(false),
+    });
     let mut workers = JoinSet::new();
-    for number in 0..jobs.min(chunks.len()) {
-        let (reader, chunks) = (reader.clone(), Arc::clone(&chunks));
-        let (next, failed) = (Arc::clone(&next), Arc::clone(&failed));
+    for number in 0..sessions {
+        let work = Arc::clone(&work);
         workers.spawn(async move {
-            let outcome = work(number, &reader, &chunks, &next, &failed).await;
+            let outcome = work.share(number).await;
             if outcome.is_err() {
-                failed.store(true, Ordering::Relaxed);
+                work.failed.store(true, Ordering::Relaxed);
             }
             outcome
         });
@@ -108,38 +152,68 @@ fn merge(digests: &mut Digests, table: usize, part: Result<Digest>) {
     }
 }
 
-/// One session's share of the work.
-async fn work(
-    number: usize,
-    reader: &Reader,
-    chunks: &[Chunk],
-    next: &AtomicUsize,
-    failed: &AtomicBool,
-) -> Result<Vec<(usize, Result<Digest>)>> {
-    let mut session = match reader.connect(number).await {
-        Ok(session) => session,
-        // The server's limit: the first session does the work alone.
-        Err(error) if number > 0 && error.is_connection_limit() => {
-            tracing::warn!(%error, "connection limit reached, going on with fewer sessions");
-            return Ok(Vec::new());
-        }
-        Err(error) => return Err(error),
-    };
-    let mut parts = Vec::new();
-    while !failed.load(Ordering::Relaxed) {
-        let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) else { break };
-        let part = chunk.read(reader, &mut session).await;
-        if let Err(error) = part {
-            let error = error.during(format!("compare {}", chunk.name));
-            if session.is_broken() {
+impl Work {
+    /// One session's share.
+    async fn share(&self, number: usize) -> Result<Vec<(usize, Result<Digest>)>> {
+        let Some(mut session) = self.join(number).await? else { return Ok(Vec::new()) };
+        self.crews.own.working.fetch_add(1, Ordering::Relaxed);
+        let parts = self.read(&mut session).await;
+        drop(session);
+        self.crews.own.working.fetch_sub(1, Ordering::Relaxed);
+        parts
+    }
+
+    /// Opens a session; `None` when the server allows no more and others do the work.
+    ///
+    /// While nobody reads this side yet, waits: as long as the other side holds connections that may
+    /// become free, else for a minute.
+    async fn join(&self, number: usize) -> Result<Option<Session>> {
+        let Crews { own, other } = &self.crews;
+        let mut backoff = Backoff::new(number as u64);
+        loop {
+            let error = match self.reader.connect().await {
+                Ok(session) => {
+                    own.joined.fetch_add(1, Ordering::Relaxed);
+                    return Ok(Some(session));
+                }
+                Err(error) => error,
+            };
+            if error.class() != Class::Transient {
                 return Err(error);
             }
-            parts.push((chunk.table, Err(error)));
-        } else {
-            parts.push((chunk.table, part));
+            if error.is_connection_limit() {
+                if own.joined.load(Ordering::Relaxed) > 0 || self.failed.load(Ordering::Relaxed) {
+                    if !own.limit_reported.swap(true, Ordering::Relaxed) {
+                        tracing::warn!(%error, "connection limit reached, going on with fewer sessions");
+                    }
+                    return Ok(None);
+                }
+                if other.working.load(Ordering::Relaxed) > 0 {
+                    backoff.reset();
+                }
+            }
+            match backoff.next_pause() {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return Err(error),
+            }
         }
     }
-    Ok(parts)
+
+    /// Reads chunk after chunk until there is none left.
+    async fn read(&self, session: &mut Session) -> Result<Vec<(usize, Result<Digest>)>> {
+        let mut parts = Vec::new();
+        while !self.failed.load(Ordering::Relaxed) {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(chunk) = self.chunks.get(next) else { break };
+            let part = chunk.read(&self.reader, session).await;
+            let part = part.map_err(|error| error.during(format!("compare {}", chunk.name)));
+            match part {
+                Err(error) if session.is_broken() => return Err(error),
+                part => parts.push((chunk.table, part)),
+            }
+        }
+        Ok(parts)
+    }
 }
 
 impl Chunk {

@@ -60,9 +60,10 @@ pub async fn run(
     let mut pairs = pairs::pairs(source_half, target_half);
     let hashes: Vec<String> = pairs.iter().map(|pair| hashing.row(&pair.columns)).collect();
     tracing::info!(tables = pairs.len(), jobs = scope.jobs, "comparing rows");
+    let crews = digest::Crews::default();
     let (mut from, mut to) = tokio::try_join!(
-        digest::side(&source.reader, &pairs, &hashes, scope.jobs),
-        digest::side(&target.reader, &pairs, &hashes, scope.jobs),
+        digest::side(&source.reader, crews.clone(), &pairs, &hashes, scope.jobs),
+        digest::side(&target.reader, crews.turned(), &pairs, &hashes, scope.jobs),
     )?;
     let mut outcome = DataOutcome::default();
     let mut differing = Vec::new();
@@ -135,7 +136,8 @@ fn judge(
 
 /// Finds the rows that differ; what cannot be told is logged and left out.
 async fn find_rows(search: Search<'_>, source: &End, target: &End) -> Result<RowDifferences> {
-    let (mut a, mut b) = tokio::try_join!(source.reader.connect(0), target.reader.connect(1))?;
+    let (mut a, mut b) =
+        tokio::try_join!(source.reader.connect_patiently(0), target.reader.connect_patiently(1))?;
     let found = drill::find(
         search,
         &mut reading(&source.reader, &mut a),
