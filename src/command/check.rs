@@ -1,12 +1,14 @@
 //! `check`: examines both ends and lists what would stop a migration; changes nothing.
 
 use crate::base::error::{Error, Result, Side};
+use crate::base::ident::quote_identifier;
 use crate::base::preflight::{self as found, Concern, Examination, Examined, Topic};
+use crate::base::summary::Severity;
 use crate::catalog::fetch;
-use crate::catalog::model::ServerFacts;
+use crate::catalog::model::{Database, ServerFacts};
 use crate::command::clone::filters::Filters;
 use crate::command::clone::{control, read, schema};
-use crate::command::{preflight, source};
+use crate::command::{all_databases, preflight, source};
 use crate::config::CloneConfig;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
@@ -30,6 +32,69 @@ pub async fn run(config: &CloneConfig, follow: bool) -> Result<Examination> {
             Ok(Examination { concerns, ..Examination::default() })
         }
     }
+}
+
+/// Examines every database of the source as `clone --all-databases` would copy it, by name.
+///
+/// One that the target lacks is made by that clone; of it only is said whether our role may do so.
+///
+/// # Errors
+/// Those of [`run`].
+pub async fn all(config: &CloneConfig, follow: bool) -> Result<Vec<(String, Examination)>> {
+    let (databases, target) =
+        tokio::join!(all_databases::list(Side::Source, &config.source), existing(config));
+    let (databases, (existing, may_create)) = match (databases, target) {
+        (Ok(databases), Ok(target)) => (databases, target),
+        (databases, target) => {
+            let errors = [databases.err(), target.err()].into_iter().flatten();
+            let concerns = errors.map(|error| unreachable(&error)).collect();
+            let examination = Examination { concerns, ..Examination::default() };
+            return Ok(vec![(config.source.dbname.clone(), examination)]);
+        }
+    };
+    let mut examined = Vec::new();
+    for Database { name, .. } in databases {
+        let examination = if existing.contains(&name) {
+            let one = CloneConfig {
+                source: config.source.with_dbname(&name),
+                target: config.target.with_dbname(&name),
+                // They are copied first.
+                roles: true,
+                ..config.clone()
+            };
+            Box::pin(run(&one, follow)).await?
+        } else {
+            to_create(config, &name, may_create)
+        };
+        examined.push((name, examination));
+    }
+    Ok(examined)
+}
+
+/// The names of the target's databases, and whether our role may create more.
+async fn existing(config: &CloneConfig) -> Result<(Vec<String>, bool)> {
+    let mut session = all_databases::connect(Side::Target, &config.target).await?;
+    let names = all_databases::names(&mut session).await?;
+    let sql = "select r.rolsuper or r.rolcreatedb from pg_catalog.pg_roles r \
+               where r.rolname = current_user";
+    let may_create = session.query(sql, &[]).await?.one()?.flag(0)?;
+    Ok((names, may_create))
+}
+
+/// The examination of a database that the target lacks.
+fn to_create(config: &CloneConfig, name: &str, may_create: bool) -> Examination {
+    let (object, quoted) = (format!("database \"{name}\""), quote_identifier(name));
+    let concern = if may_create {
+        let reason = "the target does not have it: it is created, and its content was not examined";
+        let fix = format!("CREATE DATABASE {quoted}; on the target, then run check again.");
+        Concern::new(Severity::Notice, Topic::Unchecked, Side::Target, object, reason).fix(fix)
+    } else {
+        let role = quote_identifier(&config.target.user);
+        let reason = "the target does not have it, and our role may not create databases";
+        let fix = format!("ALTER ROLE {role} CREATEDB; or create the database, on the target.");
+        Concern::new(Severity::Error, Topic::Privilege, Side::Target, object, reason).fix(fix)
+    };
+    Examination { concerns: vec![concern], ..Examination::default() }
 }
 
 /// Connects to the target.

@@ -23,6 +23,24 @@ use crate::base::summary::Severity;
 /// Findings: 1 error, 0 warnings, 0 infos
 /// ```
 pub fn text(examination: &Examination) -> String {
+    findings(examination) + &conclusion(std::iter::once(examination))
+}
+
+/// For people, of every database: its name, what [`text`] says of it, and the sum at the end.
+pub fn text_of_databases(databases: &[(String, Examination)]) -> String {
+    let mut text = String::new();
+    for (name, examination) in databases {
+        let _ = writeln!(text, "Database {name}\n");
+        text.push_str(&findings(examination));
+        if examination.concerns.is_empty() {
+            text.push_str("Nothing was found.\n\n");
+        }
+    }
+    text + &conclusion(databases.iter().map(|(_, examination)| examination))
+}
+
+/// The ends and the findings.
+fn findings(examination: &Examination) -> String {
     let mut text = ends(examination);
     for concern in &examination.concerns {
         let _ = writeln!(
@@ -40,25 +58,31 @@ pub fn text(examination: &Examination) -> String {
     if !examination.concerns.is_empty() {
         text.push('\n');
     }
-    let count = |severity, one: &str, many: &str| match examination.count(severity) {
+    text
+}
+
+/// How many findings there are, and what they mean.
+fn conclusion<'a>(examinations: impl Iterator<Item = &'a Examination> + Clone) -> String {
+    let count = |severity, one: &str, many: &str| match sum(examinations.clone(), severity) {
         1 => format!("1 {one}"),
         count => format!("{count} {many}"),
     };
-    let _ = writeln!(
-        text,
-        "Findings: {}, {}, {}",
-        count(Severity::Error, "error", "errors"),
-        count(Severity::Warning, "warning", "warnings"),
-        count(Severity::Notice, "info", "infos")
-    );
-    let verdict = if examination.blocks() {
+    let verdict = if examinations.clone().any(Examination::blocks) {
         "A migration would be refused: resolve what is marked as an error."
     } else {
         "Nothing stands in the way of a migration."
     };
-    text.push_str(verdict);
-    text.push('\n');
-    text
+    format!(
+        "Findings: {}, {}, {}\n{verdict}\n",
+        count(Severity::Error, "error", "errors"),
+        count(Severity::Warning, "warning", "warnings"),
+        count(Severity::Notice, "info", "infos")
+    )
+}
+
+/// How many findings of all have a severity.
+fn sum<'a>(examinations: impl Iterator<Item = &'a Examination>, severity: Severity) -> usize {
+    examinations.map(|one| one.count(severity)).sum()
 }
 
 /// A table of the ends that could be examined.
@@ -98,12 +122,23 @@ fn severity_name(severity: Severity) -> &'static str {
 /// The document for programs.
 #[derive(Serialize)]
 struct Document<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    database: Option<&'a str>,
     source: Option<End<'a>>,
     target: Option<End<'a>>,
     errors: usize,
     warnings: usize,
     infos: usize,
     findings: Vec<Entry<'a>>,
+}
+
+/// The document of all databases.
+#[derive(Serialize)]
+struct Documents<'a> {
+    errors: usize,
+    warnings: usize,
+    infos: usize,
+    databases: Vec<Document<'a>>,
 }
 
 /// One end.
@@ -133,17 +168,41 @@ struct Entry<'a> {
 /// # Errors
 /// `Internal` when it cannot be written.
 pub fn json(examination: &Examination) -> Result<String> {
-    let document = Document {
+    print(&document(None, examination))
+}
+
+/// For programs, of every database: the sums, and an array of what [`json`] says of each.
+///
+/// # Errors
+/// Those of [`json`].
+pub fn json_of_databases(databases: &[(String, Examination)]) -> Result<String> {
+    let all = || databases.iter().map(|(_, examination)| examination);
+    print(&Documents {
+        errors: sum(all(), Severity::Error),
+        warnings: sum(all(), Severity::Warning),
+        infos: sum(all(), Severity::Notice),
+        databases: databases.iter().map(|(name, one)| document(Some(name), one)).collect(),
+    })
+}
+
+/// Prints a document.
+fn print(document: &impl Serialize) -> Result<String> {
+    serde_json::to_string_pretty(document)
+        .map(|text| text + "\n")
+        .map_err(|error| Error::internal(format!("could not print the findings: {error}")))
+}
+
+/// The document of one examination.
+fn document<'a>(database: Option<&'a str>, examination: &'a Examination) -> Document<'a> {
+    Document {
+        database,
         source: examination.source.as_ref().map(end),
         target: examination.target.as_ref().map(end),
         errors: examination.count(Severity::Error),
         warnings: examination.count(Severity::Warning),
         infos: examination.count(Severity::Notice),
         findings: examination.concerns.iter().map(entry).collect(),
-    };
-    serde_json::to_string_pretty(&document)
-        .map(|text| text + "\n")
-        .map_err(|error| Error::internal(format!("could not print the findings: {error}")))
+    }
 }
 
 /// One end of the document.
@@ -206,6 +265,24 @@ mod tests {
                         Findings: 1 error, 0 warnings, 0 infos\n";
         assert!(text.starts_with(expected), "{text}");
         assert!(text.ends_with("marked as an error.\n"));
+    }
+
+    #[test]
+    fn findings_of_all_databases_are_added_up() {
+        let databases = [("a".to_owned(), examination()), ("b".to_owned(), Examination::default())];
+        let text = text_of_databases(&databases);
+        assert!(text.starts_with("Database a\n\nSide "), "{text}");
+        assert!(
+            text.contains("\nDatabase b\n\nNothing was found.\n\nFindings: 1 error, "),
+            "{text}"
+        );
+        assert!(text.ends_with("marked as an error.\n"));
+        let value: serde_json::Value =
+            serde_json::from_str(&json_of_databases(&databases).unwrap()).unwrap();
+        assert_eq!((&value["errors"], &value["databases"][0]["errors"]), (&1.into(), &1.into()));
+        assert_eq!(value["databases"][1]["database"], "b");
+        let one: serde_json::Value = serde_json::from_str(&json(&examination()).unwrap()).unwrap();
+        assert!(one.get("database").is_none());
     }
 
     #[test]

@@ -157,7 +157,8 @@ fn an_autovacuum_against_wraparound_is_waited_for() {
          end $$",
     );
     let at_work = "select count(*) > 0 from pg_stat_activity
-                    where query ~ 'autovacuum: VACUUM.* public.loaded .*to prevent wraparound'";
+                    where backend_type = 'autovacuum worker'
+                      and query ~ 'VACUUM.* public.loaded .*to prevent wraparound'";
     load.wait("an autovacuum against wraparound", at_work);
     load.release();
     // The server checks who is in the way after deadlock_timeout, before it writes this line.

@@ -25,7 +25,8 @@ const RECEIVE: [&str; 5] =
     ["wal2json-numeric-as-string", "endpos", "max-replaydb-size", "max-changes-size", "resume"];
 
 /// Options that `check` looks at beside those of a schema: what is to be done, not how it continues.
-const EXAMINED: [&str; 16] = [
+const EXAMINED: [&str; 17] = [
+    "all-databases",
     "table-jobs",
     "index-jobs",
     "restore-jobs",

@@ -163,7 +163,10 @@ fn file_name(database: &str) -> String {
 }
 
 /// Connects to one end and pins the session's settings.
-async fn connect(side: Side, info: &ConnInfo) -> Result<Session> {
+///
+/// # Errors
+/// Why it could not be reached, after five seconds.
+pub(super) async fn connect(side: Side, info: &ConnInfo) -> Result<Session> {
     let mut session =
         Session::connect_patiently(side, info, "databases", &mut Backoff::brief()).await?;
     settings::pin(&mut session, SessionRole::Source).await?;
@@ -180,7 +183,14 @@ pub async fn list(side: Side, info: &ConnInfo) -> Result<Vec<Database>> {
 
 /// The names of all databases of the target, those that cannot be connected to included.
 async fn list_names(info: &ConnInfo) -> Result<Vec<String>> {
-    let mut session = connect(Side::Target, info).await?;
+    names(&mut connect(Side::Target, info).await?).await
+}
+
+/// The names of all databases of a server, those that cannot be connected to included.
+///
+/// # Errors
+/// Those of the query.
+pub(super) async fn names(session: &mut Session) -> Result<Vec<String>> {
     let rows = session.query("select d.datname from pg_catalog.pg_database d", &[]).await?;
     rows.rows.iter().map(|row| row.text(0).map(str::to_owned)).collect()
 }

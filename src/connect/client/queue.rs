@@ -68,6 +68,15 @@ impl Session {
         self.encode_statement(sql, params, false)
     }
 
+    /// Like [`Session::queue_statement`], with parameters in binary form.
+    ///
+    /// # Errors
+    /// Those of [`Session::queue_execute`].
+    pub fn queue_binary(&mut self, sql: &str, params: &[Parameter<'_>]) -> Result<()> {
+        tracing::debug!(target: SQL, "[{} {}] {sql}", self.side, self.process_id());
+        self.encode_statement(sql, params, true)
+    }
+
     /// Queues the data of a COPY FROM STDIN whose execution was queued last, and its end.
     ///
     /// # Errors

@@ -50,10 +50,10 @@ const OBJECTS_PER_BATCH: u64 = 1000;
 
 /// Content bytes read or written in one round trip, give or take one chunk.
 ///
-/// A worker holds about five times as much: what is being read as an array, what is being written as
-/// an array and as a message with room to grow, and a chunk in the source's read buffer. With eight
-/// workers that is 40 MiB. Reading and writing overlap, so four workers still move 4 MiB per round trip,
-/// about what a gigabit line of 30 ms holds.
+/// A worker holds about four times as much: the array being read, the message being written, a chunk as
+/// a row and in the source's buffer, and what the allocator has not given back. With eight workers that is
+/// 32 MiB. Reading and writing overlap, so four workers still move 4 MiB per round trip, about what a
+/// gigabit line of 30 ms holds.
 const BATCH_BYTES_MAX: u64 = 1 << 20;
 
 /// Bytes read by one `lo_get`: 127 pages of a large object, so that a row with its header fits a

@@ -45,19 +45,17 @@ pub(super) async fn write(session: &mut Session, contents: Contents) -> Result<(
     if contents.oids.is_empty() {
         return Ok(());
     }
+    queue(session, contents)?;
+    let sent = session.run_queue(&mut Vec::new()).await;
+    sent.map_err(|error| error.during("write large objects"))
+}
+
+/// Queues the statement that writes chunks; they are in the session's buffer alone then.
+fn queue(session: &mut Session, contents: Contents) -> Result<()> {
     let oids = array::oids(contents.oids.into_iter());
     let offsets = array::bigints(contents.offsets.into_iter());
     let bytes = contents.bytes.finish();
-    let statement = PipelineStatement {
-        sql: WRITE_SQL,
-        params: vec![Some(&oids), Some(&offsets), Some(&bytes)],
-        binary: true,
-    };
-    session
-        .pipeline(std::slice::from_ref(&statement))
-        .await
-        .map_err(|error| error.during("write large objects"))?;
-    Ok(())
+    session.queue_binary(WRITE_SQL, &[Some(&oids), Some(&offsets), Some(&bytes)])
 }
 
 /// The statements that make owners, privileges and comments what they are on the source.
