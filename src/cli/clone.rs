@@ -75,7 +75,11 @@ fn all(
     merged.findings.extend(findings.iter().cloned());
     report::findings::log(&merged.findings);
     report::print(&databases_report::text(&databases, &findings))?;
-    workdir::replace_file(summary_path, databases_report::json(&databases)?.as_bytes())?;
+    // As for one database: where nothing was left to do, the report of the run that did it stays.
+    if error.is_some() || databases.iter().any(|one| !one.run.steps.is_empty()) {
+        let json = databases_report::json(&databases, &findings)?;
+        workdir::replace_file(summary_path, json.as_bytes())?;
+    }
     match error {
         Some(error) => Err(error.hint("Run the same command again to continue.")),
         None => Ok(Exit::of_summary(&merged)),

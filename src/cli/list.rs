@@ -6,7 +6,7 @@ use super::program::Program;
 use super::settings::{self, ResolvedList};
 use crate::base::error::{Error, Result};
 use crate::command::list::{self, progress};
-use crate::report::{self, listing, summary_read, summary_text};
+use crate::report::{self, databases, listing, summary_read, summary_text};
 
 /// Runs a `list` command.
 pub(super) fn run(command: &ListCommand, program: &Program) -> Result<Exit> {
@@ -16,7 +16,10 @@ pub(super) fn run(command: &ListCommand, program: &Program) -> Result<Exit> {
             let document = progress::summary(&directory)?;
             match json {
                 true => document,
-                false => summary_text::render(&summary_read::parse(&document)?),
+                false => match databases::shown_again(&document)? {
+                    Some(text) => text,
+                    None => summary_text::render(&summary_read::parse(&document)?),
+                },
             }
         }
         ResolvedList::Progress(directory) => shown(&progress::read(&directory)?, json)?,

@@ -6,8 +6,9 @@
 //! Autovacuum while tables are loaded (trap X-20): a whole table is truncated and loaded in one
 //! transaction, whose ACCESS EXCLUSIVE lock keeps autovacuum away. A table loaded in parts is open
 //! to it, but it can only cost I/O: its lock conflicts with none of ours except CREATE INDEX and
-//! ALTER TABLE, and there the server cancels it in our favour after `deadlock_timeout`. So nothing is
-//! switched off, and nothing has to be switched on again after an abort.
+//! ALTER TABLE, and there the server cancels it in our favour after `deadlock_timeout`. One against
+//! wraparound is not cancelled: the step waits until it ends. So nothing is switched off, and nothing has
+//! to be switched on again after an abort.
 
 use crate::base::error::Result;
 use crate::base::ident::QualifiedName;

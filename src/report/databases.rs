@@ -1,10 +1,12 @@
 //! The end of a run over all databases.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::summary_text::{TABLE_COLUMNS, steps, table_row};
 use super::table::{self, Column};
-use super::{findings, summary_json};
+use super::{findings, summary_json, summary_read};
 use crate::base::error::{Error, Result};
 use crate::base::summary::{DatabaseSummary, Finding, RunSummary, Step, StepTiming, TableSummary};
 use crate::base::units::{ByteSize, ShortDuration};
@@ -99,24 +101,86 @@ fn state(database: &DatabaseSummary) -> &'static str {
     }
 }
 
-/// The same as JSON: the summary of each database under its name.
+/// The same as JSON: the summary of each database under its name, and the findings about roles.
 ///
 /// # Errors
 /// Never in practice; `Internal` when a value cannot be written.
-pub fn json(databases: &[DatabaseSummary]) -> Result<String> {
+pub fn json(databases: &[DatabaseSummary], of_roles: &[Finding]) -> Result<String> {
     let failed = |error| Error::internal(format!("could not write summary.json: {error}"));
     let mut list = Vec::new();
     for database in databases {
         let summary: Value =
             serde_json::from_str(&summary_json::render(&database.run)?).map_err(failed)?;
+        let duration = u64::try_from(database.duration.as_millis()).unwrap_or(u64::MAX);
         list.push(json!({
             "database": database.name,
             "state": state(database),
             "error": database.error,
+            "duration": duration,
             "summary": summary,
         }));
     }
-    serde_json::to_string_pretty(&json!({ "databases": list }))
+    let findings: Vec<_> = of_roles.iter().map(summary_json::finding).collect();
+    serde_json::to_string_pretty(&json!({ "databases": list, "findings": findings }))
         .map(|text| text + "\n")
         .map_err(failed)
+}
+
+/// What [`json`] wrote, as [`text`] shows it; `None` for the summary of a single database.
+///
+/// # Errors
+/// `State` when it is no `summary.json`.
+pub fn shown_again(document: &str) -> Result<Option<String>> {
+    let failed = |error| Error::state(format!("summary.json cannot be read: {error}"));
+    let document: Value = serde_json::from_str(document).map_err(failed)?;
+    let Some(list) = document["databases"].as_array() else { return Ok(None) };
+    let mut databases = Vec::new();
+    for entry in list {
+        databases.push(DatabaseSummary {
+            name: entry["database"].as_str().unwrap_or_default().to_owned(),
+            error: entry["error"].as_str().map(str::to_owned),
+            duration: Duration::from_millis(entry["duration"].as_u64().unwrap_or_default()),
+            run: summary_read::parse(&entry["summary"].to_string())?,
+            ..DatabaseSummary::default()
+        });
+    }
+    let findings = summary_read::findings(&document["findings"])?;
+    Ok(Some(text(&databases, &findings)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::base::summary::Severity;
+
+    #[test]
+    fn what_was_written_is_shown_again() {
+        let database = |name: &str| DatabaseSummary { name: name.into(), ..Default::default() };
+        let table =
+            TableSummary { schema: "s".into(), name: "t".into(), bytes: 7, ..Default::default() };
+        let complete = RunSummary {
+            steps: vec![(Step::Total, StepTiming::default())],
+            tables: vec![table],
+            ..RunSummary::default()
+        };
+        let databases = [
+            DatabaseSummary {
+                run: complete,
+                duration: Duration::from_millis(2500),
+                ..database("a")
+            },
+            DatabaseSummary { error: Some("no".into()), ..database("b") },
+            database("c"),
+        ];
+        let of_roles = [Finding {
+            severity: Severity::Warning,
+            object: "role r".into(),
+            reason: "without its password".into(),
+            hint: Some("Set it.".into()),
+        }];
+        let written = json(&databases, &of_roles).unwrap();
+        assert_eq!(shown_again(&written).unwrap(), Some(text(&databases, &of_roles)));
+        let one = summary_json::render(&RunSummary::default()).unwrap();
+        assert_eq!(shown_again(&one).unwrap(), None);
+    }
 }

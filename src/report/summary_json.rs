@@ -84,7 +84,7 @@ struct BuiltEntry<'a> {
 
 /// One of `findings`.
 #[derive(Debug, Serialize)]
-struct FindingEntry<'a> {
+pub(super) struct FindingEntry<'a> {
     severity: &'static str,
     object: &'a str,
     reason: &'a str,
@@ -167,7 +167,7 @@ fn built(object: &BuiltObject) -> BuiltEntry<'_> {
 }
 
 /// One finding.
-fn finding(finding: &Finding) -> FindingEntry<'_> {
+pub(super) fn finding(finding: &Finding) -> FindingEntry<'_> {
     FindingEntry {
         severity: severity_name(finding.severity),
         object: &finding.object,

@@ -109,6 +109,16 @@ pub fn parse(text: &str) -> Result<RunSummary> {
     })
 }
 
+/// The findings of a list of them; none where there is no list.
+///
+/// # Errors
+/// `State` when it is another list.
+pub(super) fn findings(list: &serde_json::Value) -> Result<Vec<Finding>> {
+    let entries: Option<Vec<FindingEntry>> = serde_json::from_value(list.clone())
+        .map_err(|error| Error::state(format!("summary.json cannot be read: {error}")))?;
+    Ok(entries.unwrap_or_default().into_iter().map(finding).collect())
+}
+
 /// One table.
 fn table(entry: TableEntry) -> TableSummary {
     TableSummary {

@@ -77,7 +77,7 @@ fn functions_of_the_same_name_that_belong_to_nobody_are_not_called() {
 const SHARDS: &str = "create extension citus;
     create table \"B b\" (k int, v text); create table c (k int, v text);
     create table a (k int primary key); create table d (k int); create table plain (k int);
-    create table local (k int);
+    create table local (k int); create table single (k int);
     create table parts (k int, y int) partition by range (y);
     create table parts_1 partition of parts for values from (0) to (10);
     insert into \"B b\" select g, 'x' from generate_series(1, 100) g; insert into c values (1, 'y');
@@ -86,7 +86,7 @@ const SHARDS: &str = "create extension citus;
     insert into citus_stand_in.tables values
       ('c', 'distributed', 'k', 1, 8), ('\"B b\"', 'distributed', 'k', 1, 8),
       ('d', 'distributed', 'k', 2, 16), ('a', 'reference', '<none>', 3, 1),
-      ('local', 'local', '<none>', 0, 1),
+      ('local', 'local', '<none>', 0, 1), ('single', 'distributed', '<none>', 4, 1),
       ('parts', 'distributed', 'k', 1, 8), ('parts_1', 'distributed', 'k', 1, 8)";
 
 /// What the stand-in was told, and how many rows the table had.
@@ -97,6 +97,7 @@ const EXPECTED: &str = "public.\"B b\" by k beside none in 8|0\n\
     public.c by k beside \"public\".\"B b\" in as many|0\n\
     public.d by k beside none in 16|0\n\
     public.parts by k beside \"public\".\"B b\" in as many|0\n\
+    public.single by nothing beside none in as many|0\n\
     public.a everywhere|";
 
 // trap D-35
@@ -129,5 +130,5 @@ fn citus_is_not_told_of_tables_that_are_left_out() {
     pair.clone(&["--filters", file.to_str().unwrap()]);
     let told = pair.target_value(TOLD);
     assert!(!told.contains("public.d") && !told.contains("public.a"), "{told}");
-    assert_eq!(told.lines().count(), 3);
+    assert_eq!(told.lines().count(), 4);
 }

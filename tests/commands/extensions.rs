@@ -83,3 +83,12 @@ fn copy_extensions_creates_what_the_target_lacks() {
     assert!(again.stderr.contains("nothing is left to do"), "{again}");
     pair.ok("copy extensions --restart");
 }
+
+#[test]
+fn copy_extensions_creates_those_of_the_servers_own_schema() {
+    // CREATE SCHEMA refuses names that begin with pg_, even with IF NOT EXISTS.
+    let pair = Pair::with_extensions("extpgcatalog", "create extension adminpack");
+    pair.ok("copy extensions");
+    let schema = "select extnamespace::regnamespace from pg_extension where extname = 'adminpack'";
+    assert_eq!(pair.on_target(schema), "pg_catalog");
+}

@@ -1,10 +1,11 @@
 //! `--all-databases`, between clusters of their own: every database of a server is looked at.
 
 use std::path::Path;
+use std::time::Duration;
 
 use serde_json::Value;
 use testbed::compare::Comparison;
-use testbed::process::Output;
+use testbed::process::{Output, wait_until};
 use testbed::{Cluster, ClusterOptions, Installation, Major, Pgcopydb};
 
 use crate::support::compare_between;
@@ -16,6 +17,11 @@ fn cluster(major: Major) -> Cluster {
 
 /// Runs `clone --all-databases` to its end.
 fn clone_all(source: &Cluster, target: &Cluster, dir: &Path, arguments: &[&str]) -> Output {
+    clone_all_program(source, target, dir).args(arguments).run().unwrap()
+}
+
+/// The program, ready for `clone --all-databases`.
+fn clone_all_program(source: &Cluster, target: &Cluster, dir: &Path) -> Pgcopydb {
     let bindir = Installation::find(Major::V18).unwrap().bindir;
     Pgcopydb::new()
         .unwrap()
@@ -23,10 +29,7 @@ fn clone_all(source: &Cluster, target: &Cluster, dir: &Path, arguments: &[&str])
         .ends(&source.uri("postgres"), &target.uri("postgres"))
         .arg("--dir")
         .arg(dir)
-        .args(arguments)
         .env("PG_CONFIG", bindir.join("pg_config"))
-        .run()
-        .unwrap()
 }
 
 /// Compares all databases.
@@ -105,6 +108,16 @@ fn every_database_arrives_with_all_that_belongs_to_it() {
     let progress = progress.arg(dir.path()).run().unwrap().success().unwrap();
     let progress: Value = serde_json::from_str(&progress.stdout).unwrap();
     assert_eq!((&progress["tables"]["total"], &progress["tables"]["done"]), (&4.into(), &4.into()));
+    let databases = serde_json::json!({ "total": 4, "done": 4, "in-progress": [] });
+    assert_eq!(progress["databases"], databases);
+    // The tables of the summary are shown again.
+    let summary = Pgcopydb::new().unwrap().args(["list", "progress", "--summary", "--dir"]);
+    let summary = summary.arg(dir.path()).run().unwrap().success().unwrap();
+    for line in output.stdout.lines().filter(|line| line.contains("| complete")) {
+        let (start, _) = line.rsplit_once('|').unwrap();
+        assert!(summary.stdout.contains(start), "{line}\n{}", summary.stdout);
+    }
+    assert_eq!(summary.stdout.lines().next(), output.stdout.lines().next());
     // Both comparisons agree, names of databases in front.
     compare_all("schema", &source, &target, &[]).success().unwrap();
     let text = compare_all("data", &source, &target, &[]).success().unwrap().stdout;
@@ -117,6 +130,9 @@ fn every_database_arrives_with_all_that_belongs_to_it() {
     // Nothing is left to do.
     let again = clone_all(&source, &target, dir.path(), &[]).success().unwrap();
     assert!(again.stdout.contains("sales | was complete"), "{}", again.stdout);
+    // The summary of the run that did the work stays.
+    let json = std::fs::read_to_string(dir.path().join("summary.json")).unwrap();
+    assert!(!json.contains("was complete"), "{json}");
     differences(&source, &target);
 }
 
@@ -184,4 +200,84 @@ fn options_about_one_database_are_refused() {
             .unwrap();
         assert!(output.stderr.contains(option[0]), "{}", output.stderr);
     }
+}
+
+// trap X-25
+#[test]
+fn progress_in_the_middle_of_a_run_counts_databases_that_wait() {
+    let (source, target) = (cluster(Major::V18), cluster(Major::V18));
+    for name in ["a", "b"] {
+        source.psql("postgres", &format!("create database {name}")).unwrap();
+        source.psql(name, "create table t as select 1 as x").unwrap();
+    }
+    // The row of b's table waits for a lock that the test holds.
+    source
+        .psql(
+            "b",
+            "create function wait_for_test(int) returns bool language plpgsql as
+               'begin perform pg_advisory_xact_lock_shared(4713); return true; end';
+             create domain waiting as int check (wait_for_test(value));
+             create table held (x waiting); insert into held values (1)",
+        )
+        .unwrap();
+    target.psql("postgres", "create database b").unwrap();
+    let mut holder = testbed::Session::open(&target, "b").unwrap();
+    holder.run("select pg_advisory_lock(4713)").unwrap();
+    let dir = tempfile::tempdir().unwrap();
+    let running = clone_all_program(&source, &target, dir.path()).spawn().unwrap();
+    let progress = || {
+        let program = Pgcopydb::new().unwrap().args(["list", "progress", "--json", "--dir"]);
+        let output = program.arg(dir.path()).run().unwrap();
+        serde_json::from_str::<Value>(&output.stdout).unwrap_or_default()
+    };
+    let mut seen = Value::Null;
+    wait_until("the held table", Duration::from_secs(120), || {
+        seen = progress();
+        let tables = seen["tables"]["in-progress"].as_array().cloned().unwrap_or_default();
+        Ok(tables.iter().any(|one| one["name"] == "held" && one["database"] == "b"))
+    })
+    .unwrap();
+    // a is done, b is held, postgres waits for its turn.
+    let databases = serde_json::json!({ "total": 3, "done": 1, "in-progress": ["b"] });
+    assert_eq!(seen["databases"], databases);
+    holder.run("select pg_advisory_unlock(4713)").unwrap();
+    running.wait(Duration::from_secs(120)).unwrap().success().unwrap();
+    let databases = serde_json::json!({ "total": 3, "done": 3, "in-progress": [] });
+    assert_eq!(progress()["databases"], databases);
+}
+
+#[test]
+fn check_looks_at_every_database() {
+    let (source, target) = (cluster(Major::V15), cluster(Major::V18));
+    for name in ["full", "missing"] {
+        source.psql("postgres", &format!("create database {name}")).unwrap();
+    }
+    source.psql("full", "create table t (x int)").unwrap();
+    target.psql("postgres", "create database full").unwrap();
+    target.psql("postgres", "create role poor login").unwrap();
+    let check = |user: &str, arguments: &[&str]| {
+        let target = target.uri_as(user, "", "postgres");
+        let bindir = Installation::find(Major::V18).unwrap().bindir;
+        let program = Pgcopydb::new().unwrap().args(["check", "--all-databases"]);
+        let program = program.ends(&source.uri("postgres"), &target).args(arguments);
+        program.env("PG_CONFIG", bindir.join("pg_config")).run().unwrap()
+    };
+    let text = check("postgres", &[]).success().unwrap();
+    assert!(!text.stderr.contains("has no effect"), "{}", text.stderr);
+    for said in ["Database full\n", "Database missing\n", "Database postgres\n"] {
+        assert!(text.stdout.contains(said), "{}", text.stdout);
+    }
+    assert!(text.stdout.contains("fix: CREATE DATABASE \"missing\";"), "{}", text.stdout);
+    // What is in the way in one database blocks the migration.
+    target.psql("full", "create table t (x int)").unwrap();
+    let output = check("postgres", &["--json"]).exit_code(12).unwrap();
+    let json: Value = serde_json::from_str(&output.stdout).unwrap();
+    let blocked: Vec<&str> = (json["databases"].as_array().unwrap().iter())
+        .filter(|one| one["errors"] != 0)
+        .map(|one| one["database"].as_str().unwrap())
+        .collect();
+    assert_eq!(blocked, ["full"], "{}", output.stdout);
+    // A role that may not create the missing one.
+    let output = check("poor", &[]).exit_code(12).unwrap().stdout;
+    assert!(output.contains("ALTER ROLE \"poor\" CREATEDB"), "{output}");
 }

@@ -16,7 +16,7 @@ use tokio::task::{JoinError, JoinSet};
 
 use super::shared::Shared;
 use super::target::{Attributes, Place};
-use super::{AllOutcome, connect, copy_roles, list, list_names, summary_of};
+use super::{AllOutcome, connect, copy_roles, list, list_names, make_directories, summary_of};
 use crate::base::error::{Error, Result, Side};
 use crate::base::event::EventSender;
 use crate::base::stop::StopSignal;
@@ -47,6 +47,7 @@ pub async fn run(
     let directory = WorkDir::open(&config.directory, Service::Main)?;
     let (databases, mut existing) =
         tokio::try_join!(list(Side::Source, &config.source), list_names(&config.target))?;
+    make_directories(&databases, directory.top())?;
     let findings = copy_roles(config, directory.top(), stop).await?;
     let shared = Shared::start(&directory.state_db(), changes, config.resume)?;
     let changes = FollowConfig { endpos: shared.endpos(), ..changes.clone() };

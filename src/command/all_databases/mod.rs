@@ -66,6 +66,7 @@ pub async fn run(
     let directory = WorkDir::open(&config.directory, Service::Main)?;
     let (databases, mut existing) =
         tokio::try_join!(list(Side::Source, &config.source), list_names(&config.target))?;
+    make_directories(&databases, directory.top())?;
     tracing::info!(databases = databases.len(), "copying all databases");
     let mut outcome = AllOutcome {
         findings: copy_roles(config, directory.top(), stop).await?,
@@ -111,6 +112,18 @@ async fn copy(
     let mut outcome = clone::run(place.config.clone(), events.clone(), stop.clone()).await?;
     outcome.summary.findings.extend(place.set_attributes(Attributes::All).await?);
     Ok(outcome)
+}
+
+/// Makes the directories of all databases: who looks at the progress of the first sees how many there are.
+///
+/// # Errors
+/// `File` when one cannot be made.
+fn make_directories(databases: &[Database], top: &Path) -> Result<()> {
+    for database in databases {
+        let directory = sub_directory(top, &database.name);
+        std::fs::create_dir_all(&directory).map_err(|error| Error::file(&directory, error))?;
+    }
+    Ok(())
 }
 
 /// The summary of a database of which nothing is done yet.

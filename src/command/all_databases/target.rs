@@ -54,8 +54,6 @@ impl Place {
     /// # Errors
     /// The target's; those of the file that remembers who made it.
     pub(super) async fn make(&self, existing: &mut Vec<String>) -> Result<()> {
-        let directory = &self.config.directory;
-        std::fs::create_dir_all(directory).map_err(|error| Error::file(directory, error))?;
         if existing.contains(&self.database.name) {
             return Ok(());
         }

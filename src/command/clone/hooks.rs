@@ -26,6 +26,10 @@ const TIMESCALEDB: &str = "timescaledb";
 /// The extension that spreads tables over servers.
 const CITUS: &str = "citus";
 
+/// What `citus_tables` says where a table has no distribution column.
+/// Source: <https://docs.citusdata.com/en/stable/develop/api_metadata.html>, "Citus tables view".
+const NO_COLUMN: &str = "<none>";
+
 /// Schemas of the members of an extension with a name. $1 is the extension, $2 the member.
 const MEMBER_SQL: &str = "select n.nspname \
     from pg_catalog.pg_extension e \
@@ -41,8 +45,9 @@ const MEMBER_SQL: &str = "select n.nspname \
 /// How a table is spread.
 #[derive(Debug, Clone, PartialEq, Eq)]
 enum Spread {
-    /// By a column, into a number of shards, together with the others of a group.
-    Distributed { column: String, group: i64, shards: i64 },
+    /// By a column, into a number of shards, together with the others of a group; without a column it
+    /// has one shard.
+    Distributed { column: Option<String>, group: i64, shards: i64 },
     /// A copy on every server.
     Reference,
     /// In a way that is not carried over.
@@ -113,8 +118,9 @@ impl Hooks {
         }
         let done = ledger::objects(target, ObjectKind::Hook).await?;
         if self.timescaledb {
-            let pre = member(TIMESCALEDB, "timescaledb_pre_restore", target).await?;
-            let post = member(TIMESCALEDB, "timescaledb_post_restore", target).await?;
+            let names = ["timescaledb_pre_restore", "timescaledb_post_restore"];
+            let pre = member(TIMESCALEDB, names[0], target).await?;
+            let post = member(TIMESCALEDB, names[1], target).await?;
             match (pre, post) {
                 (Some(pre), Some(post)) => {
                     let call = format!("{}.timescaledb_pre_restore()", quote_identifier(&pre));
@@ -122,7 +128,8 @@ impl Hooks {
                     let post = quote_identifier(&post);
                     outcome.at_the_end = format!("select {post}.timescaledb_post_restore();\n");
                 }
-                _ => outcome.findings.push(no_function(TIMESCALEDB, "timescaledb_pre_restore")),
+                (Some(_), None) => outcome.findings.push(no_function(TIMESCALEDB, names[1])),
+                (None, _) => outcome.findings.push(no_function(TIMESCALEDB, names[0])),
             }
         }
         self.distribute(plan, &done, target, &mut outcome).await?;
@@ -142,11 +149,15 @@ impl Hooks {
         }
         let distributed = member(CITUS, "create_distributed_table", target).await?;
         let reference = member(CITUS, "create_reference_table", target).await?;
-        let (Some(distributed), Some(reference)) = (distributed, reference) else {
-            outcome.findings.push(no_function(CITUS, "create_distributed_table"));
+        let (Some(distributed), Some(reference)) = (&distributed, &reference) else {
+            let lacking = match distributed {
+                None => "create_distributed_table",
+                Some(_) => "create_reference_table",
+            };
+            outcome.findings.push(no_function(CITUS, lacking));
             return Ok(());
         };
-        let schemas = (quote_identifier(&distributed), quote_identifier(&reference));
+        let schemas = (quote_identifier(distributed), quote_identifier(reference));
         let mut spread = HashSet::new();
         for (table, call) in calls(&self.citus, &schemas) {
             match call {
@@ -188,12 +199,14 @@ fn calls<'a>(
         let name = format!("{}::pg_catalog.regclass", literal(&table.name));
         match &table.spread {
             Spread::Distributed { column, group, shards } => {
-                let beside = match groups.get(group) {
-                    Some(first) => format!("colocate_with => {}", literal(first)),
-                    None => format!("shard_count => {shards}, colocate_with => 'none'"),
+                let beside = match (groups.get(group), column) {
+                    (Some(first), _) => format!("colocate_with => {}", literal(first)),
+                    (None, Some(_)) => format!("shard_count => {shards}, colocate_with => 'none'"),
+                    // Citus refuses a number of shards here.
+                    (None, None) => "colocate_with => 'none'".to_owned(),
                 };
                 groups.entry(*group).or_insert(&table.name);
-                let column = quote_literal(column);
+                let column = column.as_deref().map_or("null".to_owned(), quote_literal);
                 let call =
                     format!("{distributed}.create_distributed_table({name}, {column}, {beside})");
                 calls.push((table, Ok(call)));
@@ -259,7 +272,7 @@ async fn citus_tables(schema: &str, source: &mut Session) -> Result<Vec<CitusTab
             name: QualifiedName::new(row.text(1)?, row.text(2)?),
             spread: match kind {
                 "distributed" => Spread::Distributed {
-                    column: row.text(4)?.to_owned(),
+                    column: Some(row.text(4)?).filter(|name| *name != NO_COLUMN).map(str::to_owned),
                     group: row.parse(5)?,
                     shards: row.parse(6)?,
                 },
@@ -292,13 +305,20 @@ mod tests {
     fn each_group_begins_with_its_first_table_and_reference_tables_come_last() {
         let table =
             |name: &str, spread| CitusTable { oid: 1, name: QualifiedName::new("s", name), spread };
-        let spread = |group| Spread::Distributed { column: "k".into(), group, shards: 8 };
+        let by = |column: Option<&str>, group| Spread::Distributed {
+            column: column.map(str::to_owned),
+            group,
+            shards: 8,
+        };
+        let spread = |group| by(Some("k"), group);
         let tables = [
             table("d", spread(2)),
             table("a", Spread::Reference),
             table("c", spread(1)),
             table("b", spread(1)),
             table("e", Spread::Other("local".into())),
+            table("f", by(None, 3)),
+            table("g", by(None, 3)),
         ];
         let found = calls(&tables, &("p".to_owned(), "q".to_owned()));
         let texts: Vec<_> = found
@@ -307,6 +327,7 @@ mod tests {
             .collect();
         let regclass = |name: &str| format!("'\"s\".\"{name}\"'::pg_catalog.regclass");
         let (b, c, d, a) = (regclass("b"), regclass("c"), regclass("d"), regclass("a"));
+        let (f, g) = (regclass("f"), regclass("g"));
         let first = "shard_count => 8, colocate_with => 'none'";
         assert_eq!(
             texts,
@@ -314,6 +335,8 @@ mod tests {
                 format!("p.create_distributed_table({b}, 'k', {first})"),
                 format!("p.create_distributed_table({c}, 'k', colocate_with => '\"s\".\"b\"')"),
                 format!("p.create_distributed_table({d}, 'k', {first})"),
+                format!("p.create_distributed_table({f}, null, colocate_with => 'none')"),
+                format!("p.create_distributed_table({g}, null, colocate_with => '\"s\".\"f\"')"),
                 format!("q.create_reference_table({a})"),
                 "not local".to_owned(),
             ]

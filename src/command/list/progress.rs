@@ -8,7 +8,7 @@ use crate::base::error::{Error, Result};
 use crate::base::listing::{Heading, Listing};
 use crate::base::units::{ByteSize, Count};
 use crate::command::all_databases;
-use crate::local::state::{Progress, RunningJob, read_progress};
+use crate::local::state::{Progress, RunState, RunningJob, read_progress};
 use crate::local::workdir::{self, STATE_DB, SUMMARY_JSON};
 
 /// Headings of the text form.
@@ -19,29 +19,24 @@ const HEADINGS: [Heading; 4] = [
     Heading::wide("Done", 12),
 ];
 
-/// Reads how far the run in a work directory is, or was when it ended; of a run over all databases, the
-/// sum of those that have begun.
+/// Reads how far the run in a work directory is, or was when it ended; of a run over all databases, their
+/// sum. What one of them holds is known, and counted, once its copy has begun.
 ///
 /// # Errors
 /// `State` when no run has begun there.
 pub fn read(directory: &Path) -> Result<Listing> {
     let databases = all_databases::sub_directories(directory)?;
     if databases.is_empty() {
-        return Ok(listing(&read_progress(&directory.join(STATE_DB))?));
+        let one = read_progress(&directory.join(STATE_DB))?;
+        return Ok(listing(&[(None, one)]));
     }
-    let mut sum = Progress::default();
-    for (_, directory) in databases.iter().filter(|(_, path)| path.join(STATE_DB).exists()) {
-        let mut one = read_progress(&directory.join(STATE_DB))?;
-        sum.tables_total += one.tables_total;
-        sum.tables_done += one.tables_done;
-        sum.indexes_total += one.indexes_total;
-        sum.indexes_done += one.indexes_done;
-        sum.bytes_total += one.bytes_total;
-        sum.bytes_done += one.bytes_done;
-        sum.bytes_in_progress += one.bytes_in_progress;
-        sum.running.append(&mut one.running);
+    let mut all = Vec::new();
+    for (name, directory) in databases {
+        let path = directory.join(STATE_DB);
+        let progress = if path.exists() { read_progress(&path)? } else { Progress::default() };
+        all.push((Some(name), progress));
     }
-    Ok(listing(&sum))
+    Ok(listing(&all))
 }
 
 /// Reads the summary that the run in a work directory left: the text of `summary.json`.
@@ -58,64 +53,72 @@ pub fn summary(directory: &Path) -> Result<String> {
         .map_err(|_| Error::state(format!("\"{}\" is no UTF-8 text", path.display())))
 }
 
-/// The progress as rows and as a document.
-fn listing(progress: &Progress) -> Listing {
-    let (indexes, tables): (Vec<&RunningJob>, Vec<&RunningJob>) =
-        progress.running.iter().partition(|job| job.job.index_oid != 0);
-    let count = |number: u64| Count(number).to_string();
+/// A job that runs, and its database in a run over all of them.
+type Running<'a> = (Option<&'a str>, &'a RunningJob);
+
+/// The progress as rows and as a document; of a run over all databases with a name each.
+fn listing(all: &[(Option<String>, Progress)]) -> Listing {
+    let sum = |of: fn(&Progress) -> u64| all.iter().map(|(_, progress)| of(progress)).sum::<u64>();
+    let running = all.iter().flat_map(|(database, progress)| {
+        progress.running.iter().map(move |job| (database.as_deref(), job))
+    });
+    let (indexes, others): (Vec<Running<'_>>, Vec<Running<'_>>) =
+        running.partition(|(_, job)| job.job.index_oid != 0);
+    let tables: Vec<Running<'_>> =
+        others.into_iter().filter(|(_, job)| job.job.table_oid != 0).collect();
+    let tables_sum = (sum(|one| one.tables_total), sum(|one| one.tables_done));
+    let indexes_sum = (sum(|one| one.indexes_total), sum(|one| one.indexes_done));
+    let total = sum(|one| one.bytes_total);
+    let done = sum(|one| one.bytes_done);
+    let in_progress = sum(|one| one.bytes_in_progress);
     let bytes = |number: u64| ByteSize(number).to_string();
-    let row = |name: &str, cells: [String; 3]| {
-        std::iter::once(name.to_owned()).chain(cells).collect::<Vec<String>>()
+    let mut rows = vec![
+        row("Tables", tables_sum, tables.len()),
+        row("Indexes", indexes_sum, indexes.len()),
+        vec!["Bytes".to_owned(), bytes(total), bytes(in_progress), bytes(done)],
+    ];
+    let mut document = json!({
+        "tables": {
+            "total": tables_sum.0,
+            "done": tables_sum.1,
+            "in-progress": tables.iter().map(table_json).collect::<Vec<_>>(),
+        },
+        "indexes": {
+            "total": indexes_sum.0,
+            "done": indexes_sum.1,
+            "in-progress": indexes.iter().map(index_json).collect::<Vec<_>>(),
+        },
+        "bytes": {
+            "total": total,
+            "done": done,
+            "in-progress": in_progress,
+            "total-pretty": bytes(total),
+            "done-pretty": bytes(done),
+            "in-progress-pretty": bytes(in_progress),
+        },
+    });
+    let names = |state: RunState| -> Vec<&str> {
+        let found = all.iter().filter(|(_, progress)| progress.state == state);
+        found.filter_map(|(name, _)| name.as_deref()).collect()
     };
-    let running = |jobs: &[&RunningJob]| count(jobs.len() as u64);
-    let tables: Vec<&RunningJob> =
-        tables.into_iter().filter(|job| job.job.table_oid != 0).collect();
-    Listing {
-        headings: &HEADINGS,
-        rows: vec![
-            row(
-                "Tables",
-                [count(progress.tables_total), running(&tables), count(progress.tables_done)],
-            ),
-            row(
-                "Indexes",
-                [count(progress.indexes_total), running(&indexes), count(progress.indexes_done)],
-            ),
-            row(
-                "Bytes",
-                [
-                    bytes(progress.bytes_total),
-                    bytes(progress.bytes_in_progress),
-                    bytes(progress.bytes_done),
-                ],
-            ),
-        ],
-        json: json!({
-            "tables": {
-                "total": progress.tables_total,
-                "done": progress.tables_done,
-                "in-progress": tables.iter().map(|job| table_json(job)).collect::<Vec<_>>(),
-            },
-            "indexes": {
-                "total": progress.indexes_total,
-                "done": progress.indexes_done,
-                "in-progress": indexes.iter().map(|job| index_json(job)).collect::<Vec<_>>(),
-            },
-            "bytes": {
-                "total": progress.bytes_total,
-                "done": progress.bytes_done,
-                "in-progress": progress.bytes_in_progress,
-                "total-pretty": bytes(progress.bytes_total),
-                "done-pretty": bytes(progress.bytes_done),
-                "in-progress-pretty": bytes(progress.bytes_in_progress),
-            },
-        }),
+    if all.iter().any(|(name, _)| name.is_some()) {
+        let (begun, done) = (names(RunState::Begun), names(RunState::Finished).len());
+        let (total, done) = (all.len() as u64, done as u64);
+        rows.insert(0, row("Databases", (total, done), begun.len()));
+        document["databases"] = json!({ "total": total, "done": done, "in-progress": begun });
     }
+    Listing { headings: &HEADINGS, rows, json: document }
+}
+
+/// A row of numbers: all and done, and how many are in progress.
+fn row(name: &str, (total, done): (u64, u64), running: usize) -> Vec<String> {
+    let cells = [total, running as u64, done].map(|number| Count(number).to_string());
+    std::iter::once(name.to_owned()).chain(cells).collect()
 }
 
 /// A table that is being worked on.
-fn table_json(job: &RunningJob) -> Value {
-    json!({
+fn table_json((database, job): &Running<'_>) -> Value {
+    let document = json!({
         "oid": job.job.table_oid,
         "schema": job.table.schema,
         "name": job.table.name,
@@ -126,18 +129,28 @@ fn table_json(job: &RunningJob) -> Value {
         "part": { "number": job.job.part_index + 1, "total": job.part_count },
         "command": job.command,
         "process": process_json(job),
-    })
+    });
+    with_database(*database, document)
 }
 
 /// An index that is being built.
-fn index_json(job: &RunningJob) -> Value {
-    json!({
+fn index_json((database, job): &Running<'_>) -> Value {
+    let document = json!({
         "oid": job.job.index_oid,
         "qname": job.name,
         "sql": job.command,
         "table": { "oid": job.job.table_oid, "schema": job.table.schema, "name": job.table.name },
         "process": process_json(job),
-    })
+    });
+    with_database(*database, document)
+}
+
+/// An entry with the name of its database, in a run over all of them.
+fn with_database(database: Option<&str>, mut entry: Value) -> Value {
+    if let Some(database) = database {
+        entry["database"] = database.into();
+    }
+    entry
 }
 
 /// `process` of a running job.

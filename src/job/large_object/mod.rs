@@ -10,12 +10,12 @@
 //!   │ per batch
 //!   ├─ describe   owner, privileges, comment, size           one round trip on the source
 //!   ├─ prepare    create the missing, empty the others       one round trip on the target
-//!   ├─ contents   read 1 MiB ahead of what is written        one round trip each per 1 MiB
+//!   ├─ contents   read one batch ahead of what is written    one round trip each per batch
 //!   └─ finish     owner, privileges, comment; ledger mark    one transaction on the target
 //! ```
 //!
 //! Contents travel as arrays: one `lo_get` or `lo_put` per chunk, but one statement for thousands of
-//! chunks, with binary parameters. A worker holds [`BATCH_BYTES_MAX`] times a small number, whatever
+//! chunks, with binary parameters. All workers hold [`BATCHES_BYTES`] times a small number, whatever
 //! the size of an object, the descriptions of one batch of objects, and eight bytes per window of its
 //! share; nothing else grows with the number of objects.
 //!
@@ -48,13 +48,15 @@ const WINDOW_BITS: u32 = 10;
 /// ALTER LARGE OBJECT and COMMENT take a lock per object; the default lock table holds 6400 in all.
 const OBJECTS_PER_BATCH: u64 = 1000;
 
-/// Content bytes read or written in one round trip, give or take one chunk.
+/// Content bytes that all workers together read or write per round trip, give or take a chunk each.
 ///
-/// A worker holds about four times as much: the array being read, the message being written, a chunk as
-/// a row and in the source's buffer, and what the allocator has not given back. With eight workers that is
-/// 32 MiB. Reading and writing overlap, so four workers still move 4 MiB per round trip, about what a
-/// gigabit line of 30 ms holds.
-const BATCH_BYTES_MAX: u64 = 1 << 20;
+/// What a gigabit line of 30 ms holds. Memory is about six times as much, however many workers there are:
+/// the array being read, the message being written, a chunk as a row and in the source's buffer, and what
+/// the allocator has not given back.
+const BATCHES_BYTES: u64 = 4 << 20;
+
+/// Fewest content bytes that a worker reads or writes in one round trip: one chunk.
+const BATCH_BYTES_MIN: u64 = CHUNK_BYTES_MAX;
 
 /// Bytes read by one `lo_get`: 127 pages of a large object, so that a row with its header fits a
 /// session's read buffer of 256 KiB, and no write begins inside a page.
@@ -188,7 +190,10 @@ async fn copy_windows(
             .partition(|object| object.size.is_some());
     let hidden: Vec<Oid> = hidden.into_iter().map(|object| object.oid).collect();
     let found = target::prepare(target, &readable).await?;
-    copy_contents(source, target, &readable, counters).await?;
+    // Objects without content are in no batch.
+    counters.add(0, len_u64(readable.iter().filter(|object| object.size == Some(0)).count()));
+    let limit = (BATCHES_BYTES / u64::from(share.shards.max(1))).max(BATCH_BYTES_MIN);
+    copy_contents(source, target, Batches::new(&readable, limit), counters).await?;
     let mut statements = target::differences(&readable, &found, share.metadata)?;
     // A window with a hidden object is never marked: a later run, with more rights, does it again.
     let marked = windows
@@ -232,14 +237,11 @@ pub fn in_share(first: Oid, shard: u32, shards: u32) -> bool {
 async fn copy_contents(
     source: &mut Session,
     target: &mut Session,
-    objects: &[Description],
+    mut batches: Batches<'_>,
     counters: &JobCounters,
 ) -> Result<()> {
-    let mut batches = Batches::new(objects);
     let mut next = batches.next();
     let mut written: Option<(Vec<Chunk>, Contents)> = None;
-    // Objects without content are in no batch.
-    counters.add(0, len_u64(objects.iter().filter(|object| object.size == Some(0)).count()));
     while next.is_some() || written.is_some() {
         let read = async {
             match &next {
@@ -268,12 +270,15 @@ struct Batches<'a> {
     objects: std::slice::Iter<'a, Description>,
     /// The object being cut, and how far.
     current: Option<(Oid, u64, u64)>,
+    /// Bytes at which a batch ends.
+    limit: u64,
 }
 
 impl<'a> Batches<'a> {
-    /// Starts at the first object. Those of unknown size have no contents here.
-    fn new(objects: &'a [Description]) -> Self {
-        Self { objects: objects.iter(), current: None }
+    /// Starts at the first object; a batch ends with the chunk that reaches `limit` bytes. Objects of
+    /// unknown size have no contents here.
+    fn new(objects: &'a [Description], limit: u64) -> Self {
+        Self { objects: objects.iter(), current: None, limit }
     }
 
     /// The next chunk, up to [`CHUNK_BYTES_MAX`].
@@ -301,7 +306,7 @@ impl Iterator for Batches<'_> {
     fn next(&mut self) -> Option<Vec<Chunk>> {
         let mut batch = Vec::new();
         let mut bytes = 0;
-        while bytes < BATCH_BYTES_MAX && batch.len() < BATCH_CHUNKS_MAX {
+        while bytes < self.limit && batch.len() < BATCH_CHUNKS_MAX {
             let Some(chunk) = self.chunk() else { break };
             bytes += chunk.length;
             batch.push(chunk);
@@ -376,9 +381,10 @@ mod tests {
         let objects: Vec<Description> =
             (1..).zip(sizes).map(|(oid, size)| object(oid, size)).collect();
         let mut reached = [0_u64; 8];
-        for batch in Batches::new(&objects) {
+        let limit = 3 * CHUNK_BYTES_MAX;
+        for batch in Batches::new(&objects, limit) {
             let bytes: u64 = batch.iter().map(|chunk| chunk.length).sum();
-            assert!(bytes < BATCH_BYTES_MAX + CHUNK_BYTES_MAX, "{bytes}");
+            assert!(bytes < limit + CHUNK_BYTES_MAX, "{bytes}");
             for chunk in batch {
                 assert!(chunk.length > 0 && chunk.length <= CHUNK_BYTES_MAX);
                 let position = &mut reached[chunk.oid as usize];
@@ -393,7 +399,8 @@ mod tests {
     #[test]
     fn many_tiny_objects_are_cut_by_number() {
         let objects: Vec<Description> = (1..=10_000).map(|oid| object(oid, 1)).collect();
-        let lengths: Vec<usize> = Batches::new(&objects).map(|batch| batch.len()).collect();
+        let lengths: Vec<usize> =
+            Batches::new(&objects, u64::MAX).map(|batch| batch.len()).collect();
         assert_eq!(lengths, [4096, 4096, 1808]);
     }
 

@@ -28,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 
 pub use journal::{Entry, IndexRow, JobKey, TableRow};
-pub use progress::{Progress, RunningJob, read_progress};
+pub use progress::{Progress, RunState, RunningJob, read_progress};
 pub use run::{Database, Identity, Intent, Opening, Run};
 pub use sentinel::{Sentinel, SentinelHandle, SentinelRow, SlotRecord};
 

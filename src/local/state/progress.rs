@@ -8,9 +8,23 @@ use super::{JobKey, failed, schema};
 use crate::base::error::Result;
 use crate::base::ident::QualifiedName;
 
+/// Whether a run has begun, and whether it is complete.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum RunState {
+    /// Nothing was begun.
+    #[default]
+    Waiting,
+    /// Begun, and at work or interrupted.
+    Begun,
+    /// Complete.
+    Finished,
+}
+
 /// How far a run is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Progress {
+    /// Where the run stands as a whole.
+    pub state: RunState,
     /// Tables whose rows are copied.
     pub tables_total: u64,
     /// Tables of which every part is copied.
@@ -69,6 +83,12 @@ pub fn read_progress(path: &Path) -> Result<Progress> {
 fn read(connection: &mut Connection) -> rusqlite::Result<Progress> {
     let transaction = connection.transaction()?;
     let mut progress = Progress::default();
+    let sql = "select (select finished_at is not null from run)";
+    progress.state = match transaction.query_row(sql, [], |row| row.get(0))? {
+        None => RunState::Waiting,
+        Some(false) => RunState::Begun,
+        Some(true) => RunState::Finished,
+    };
     let sql = "with done as (select tableoid, count(*) as parts from summary \
                where indexoid = 0 and conoid = 0 and done_time_epoch is not null group by 1) \
                select count(*), count(*) filter (where d.parts >= t.part_count), \

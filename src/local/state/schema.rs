@@ -135,8 +135,7 @@ pub(super) fn open(path: &Path) -> Result<Connection> {
 /// `State` when there is none or it is not ours; `File` when it cannot be opened.
 pub(super) fn open_read_only(path: &Path) -> Result<Connection> {
     if !path.exists() {
-        let message = format!("there is no state of a run in \"{}\"", path.display());
-        return Err(Error::state(message).hint("Name the work directory of the run with --dir."));
+        return Err(no_state(path));
     }
     // Not SQLITE_OPEN_READ_ONLY: a reader of a WAL database must be able to make its index file.
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -148,6 +147,8 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection> {
     let application: i32 = pragma(&connection, "application_id").map_err(fail)?;
     let version: u32 = pragma(&connection, "user_version").map_err(fail)?;
     match version {
+        // Made a moment ago, its tables are not there yet.
+        0 if application == 0 => Err(no_state(path)),
         _ if application != APPLICATION_ID => Err(not_ours(path)),
         _ if version > VERSION => Err(too_new(path, version)),
         _ => Ok(connection),
@@ -157,6 +158,12 @@ pub(super) fn open_read_only(path: &Path) -> Result<Connection> {
 /// Reads one value of a pragma.
 fn pragma<T: rusqlite::types::FromSql>(connection: &Connection, name: &str) -> rusqlite::Result<T> {
     connection.pragma_query_value(None, name, |row| row.get(0))
+}
+
+/// The error for a work directory in which nothing was begun.
+fn no_state(path: &Path) -> Error {
+    Error::state(format!("there is no state of a run in \"{}\"", path.display()))
+        .hint("Name the work directory of the run with --dir.")
 }
 
 /// The error for a file that SQLite cannot open.

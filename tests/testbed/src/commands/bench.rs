@@ -39,6 +39,9 @@ const RUNS: u32 = 3;
 /// How long a soak lasts unless asked otherwise, in minutes.
 const SOAK_MINUTES: f64 = 30.0;
 
+/// Longest soak, in minutes: a week.
+const MINUTES_MAX: f64 = 7.0 * 24.0 * 60.0;
+
 /// What is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Task {
@@ -157,6 +160,11 @@ impl Settings {
         }
         let scale = arguments.value("--scale")?.unwrap_or(1.0);
         ensure!(scale > 0.0, "--scale: expected a positive number, found {scale}");
+        let minutes = arguments.value("--minutes")?.unwrap_or(SOAK_MINUTES);
+        ensure!(
+            minutes > 0.0 && minutes < MINUTES_MAX,
+            "--minutes: expected a positive number below {MINUTES_MAX}, found {minutes}"
+        );
         let target = match arguments.value::<u32>("--target")?.unwrap_or(15) {
             15 => Major::V15,
             16 => Major::V16,
@@ -172,7 +180,7 @@ impl Settings {
             check: !arguments.flag("--no-check"),
             ours_arguments: arguments.value("--ours-arguments")?.unwrap_or_default(),
             native_options: arguments.value("--native-options")?.unwrap_or_default(),
-            minutes: arguments.value("--minutes")?.unwrap_or(SOAK_MINUTES),
+            minutes,
         })
     }
 }

@@ -189,6 +189,7 @@ pub(super) fn run(servers: &Servers, settings: &Settings, binary: &Path) -> Resu
         thread::sleep(SAMPLE);
     }
     let load = load.wait(time + DRAIN)?.success()?;
+    ensure!(samples.len() >= 3, "the load ended before memory was seen three times");
     source.psql(DATABASE, END_PREPARED)?;
     let output = follower.finish(begun.elapsed() + DRAIN)?;
     let tables = ensure_same_rows((source, DATABASE), (&servers.target, DATABASE))?;
@@ -260,6 +261,19 @@ mod tests {
     fn every_table_is_changed_by_some_script() {
         let tables = TABLES.matches("create table ").count()
             - "parted_low parted_mid parted_high kinds".split(' ').count();
-        assert_eq!(tables, 20);
+        // The log, those that the scripts choose by number, and the one they name by it.
+        let mut numbers: Vec<u32> = vec![13];
+        for table in ["\\set a random(", "\\set b random(", "\\set c random("] {
+            let (_, range) = CHOICE.split_once(table).unwrap();
+            let (range, _) = range.split_once(')').unwrap();
+            let (first, last) = range.split_once(", ").unwrap();
+            numbers.extend(first.parse::<u32>().unwrap()..=last.parse().unwrap());
+        }
+        numbers.sort_unstable();
+        assert_eq!(numbers, (1..=19).collect::<Vec<_>>());
+        for used in ["change(:a,", "change(:b,", "change(:c,", "change(13,", "into soak.log"] {
+            assert!(SCRIPTS.iter().any(|(_, _, script)| script.contains(used)), "{used}");
+        }
+        assert_eq!(tables, numbers.len() + 1);
     }
 }
