@@ -12,7 +12,7 @@ use pgcopydb::catalog::model::{
     Column, Constraint, ConstraintKind, Index, ServerFacts, SourceCatalog, Table, TargetFacts,
     TypeInfo, TypeKind,
 };
-use pgcopydb::config::clone::{CopyFormat, Jobs, SchemaOptions, Skip, Split, SplitThreshold};
+use pgcopydb::config::clone::{CopyFormat, Jobs, SchemaOptions, Skip, Split};
 use pgcopydb::filter::Selection;
 use pgcopydb::plan::{Done, Plan, PlanOptions, SplitFacts, build, resume};
 use pgcopydb::run::scheduler::{FailurePolicy, Limits, Scheduler};
@@ -110,12 +110,7 @@ fn catalog() -> SourceCatalog {
 fn options() -> PlanOptions {
     PlanOptions {
         jobs: Jobs { table: 8, index: 8, restore: 8, large_objects: 4 },
-        split: Split {
-            threshold: SplitThreshold::Auto,
-            parts_max: None,
-            skip_ctid: false,
-            estimate_sizes: false,
-        },
+        split: Split::default(),
         copy_format: CopyFormat::Auto,
         skip: Skip::default(),
         schema: SchemaOptions::default(),

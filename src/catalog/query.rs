@@ -164,9 +164,10 @@ impl ServerVersion {
     /// `server_version_num` of its first release; the oldest known one where it reported none, since
     /// that form of a query fits all.
     pub(super) fn of(session: &Session) -> Self {
-        let text = session.parameter("server_version").unwrap_or_default();
-        let digits = text.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        Self(digits.parse::<u32>().map_or(version::VERSION_MIN, |major| major * 10_000))
+        match session.version() {
+            0 => Self(version::VERSION_MIN),
+            version => Self(version),
+        }
     }
 }
 

@@ -40,6 +40,15 @@ const GATES: &[Gate] = &[
                and n.nspname not in ('information_schema', 'pgcopydb')",
         before: "",
     },
+    // Shared text: functions that are no members of extensions.
+    Gate {
+        placeholder: "own_function",
+        since: 0,
+        then: "not exists (select from pg_catalog.pg_depend e \
+               where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass \
+               and e.objid = p.oid and e.deptype = 'e')",
+        before: "",
+    },
     Gate { placeholder: "conparentid", since: 110_000, then: "con.conparentid", before: "0" },
     Gate {
         placeholder: "indnkeyatts",

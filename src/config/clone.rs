@@ -82,8 +82,8 @@ pub struct Jobs {
     pub large_objects: u32,
 }
 
-/// When and how a table is copied in several parts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// When and how a table is copied in several parts; by default as the program chooses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Split {
     /// How the threshold is chosen.
     pub threshold: SplitThreshold,
@@ -96,9 +96,10 @@ pub struct Split {
 }
 
 /// `--split-tables-larger-than`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum SplitThreshold {
     /// Not given: split where that shortens the whole run (K5).
+    #[default]
     Auto,
     /// Given as 0: never split.
     Never,

@@ -51,9 +51,9 @@ const FLUSH_SQL: &str = "begin; set local synchronous_commit = on; \
                          select pg_catalog.pg_logical_emit_message(true, 'pgcopydb', ''); commit";
 
 /// First version whose VACUUM can leave `pg_database` alone.
-const VERSION_SKIP_DATABASE_STATS: u32 = 16;
+const VERSION_SKIP_DATABASE_STATS: u32 = 160_000;
 /// First version whose ANALYZE can leave the children out.
-const VERSION_ANALYZE_ONLY: u32 = 18;
+const VERSION_ANALYZE_ONLY: u32 = 180_000;
 
 /// Runs the job in as few statements as possible; a statement that fails is repeated table by
 /// table. Returns a finding for each table that could not be done.
@@ -62,7 +62,7 @@ const VERSION_ANALYZE_ONLY: u32 = 18;
 /// Only when the session is lost, or the mark fails. Not cancel safe.
 pub async fn run(session: &mut Session, job: &VacuumJob) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
-    let version = server_major(session);
+    let version = session.version();
     if job.work == VacuumWork::VacuumAnalyze {
         session.execute(FLUSH_SQL).await.map_err(|error| error.during("flush commits"))?;
     }
@@ -123,16 +123,6 @@ fn not_analyzed(table: &QualifiedName, statement: &str, reason: &str) -> Finding
     }
 }
 
-/// Major version of the server, as it reported it; 0 when it did not.
-fn server_major(session: &Session) -> u32 {
-    let digits = session.parameter("server_version").unwrap_or_default();
-    digits
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,13 +134,13 @@ mod tests {
     #[test]
     fn one_statement_names_every_table() {
         let sql = |work, version| statement(work, &tables(), version);
-        assert_eq!(sql(VacuumWork::Analyze, 15), "analyze \"s\".\"a\", \"s\".\"B c\"");
+        assert_eq!(sql(VacuumWork::Analyze, 150_000), "analyze \"s\".\"a\", \"s\".\"B c\"");
         assert_eq!(
-            sql(VacuumWork::VacuumAnalyze, 15),
+            sql(VacuumWork::VacuumAnalyze, 150_000),
             "vacuum (analyze) \"s\".\"a\", \"s\".\"B c\""
         );
         assert_eq!(
-            sql(VacuumWork::VacuumAnalyze, 16),
+            sql(VacuumWork::VacuumAnalyze, 160_000),
             "vacuum (analyze, skip_database_stats) \"s\".\"a\", \"s\".\"B c\""
         );
     }
@@ -158,7 +148,7 @@ mod tests {
     #[test]
     fn parents_leave_their_children_alone_where_the_server_can() {
         let sql = |version| statement(VacuumWork::AnalyzeParents, &tables(), version);
-        assert_eq!(sql(17), "analyze \"s\".\"a\", \"s\".\"B c\"");
-        assert_eq!(sql(18), "analyze only \"s\".\"a\", only \"s\".\"B c\"");
+        assert_eq!(sql(170_000), "analyze \"s\".\"a\", \"s\".\"B c\"");
+        assert_eq!(sql(180_000), "analyze only \"s\".\"a\", only \"s\".\"B c\"");
     }
 }

@@ -22,12 +22,7 @@ pub(super) const MIB: u64 = 1 << 20;
 pub(super) fn options() -> PlanOptions {
     PlanOptions {
         jobs: Jobs { table: 4, index: 4, restore: 4, large_objects: 4 },
-        split: Split {
-            threshold: SplitThreshold::Auto,
-            parts_max: None,
-            skip_ctid: false,
-            estimate_sizes: false,
-        },
+        split: Split::default(),
         copy_format: CopyFormat::Auto,
         skip: Skip::default(),
         schema: SchemaOptions::default(),

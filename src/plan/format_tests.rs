@@ -3,17 +3,12 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::clone::{Jobs, SchemaOptions, Skip, Split, SplitThreshold};
+use crate::config::clone::{Jobs, SchemaOptions, Skip, Split};
 
 fn options(copy_format: CopyFormat) -> PlanOptions {
     PlanOptions {
         jobs: Jobs { table: 4, index: 4, restore: 4, large_objects: 4 },
-        split: Split {
-            threshold: SplitThreshold::Auto,
-            parts_max: None,
-            skip_ctid: false,
-            estimate_sizes: false,
-        },
+        split: Split::default(),
         copy_format,
         skip: Skip::default(),
         schema: SchemaOptions::default(),

@@ -165,21 +165,7 @@ fn fail_fast_ends_the_run_at_the_first_failure() {
              create table good (id int, x text);
              insert into good select g, repeat('x', 500) from generate_series(1, 10000) g",
         );
-        // No row fits the target's table: an event trigger sees to that when it is made.
-        pair.target
-            .psql(
-                "create function narrow() returns event_trigger language plpgsql as $$
-                 begin
-                   if to_regclass('public.bad') is not null then
-                     execute 'alter table public.bad add constraint never check (id < 0)';
-                   end if;
-                 exception when duplicate_object then null;
-                 end $$;
-                 create event trigger narrow on ddl_command_end when tag in ('CREATE TABLE')
-                   execute function narrow();
-                 alter event trigger narrow enable always",
-            )
-            .unwrap();
+        let_no_row_fit(&pair);
         pair
     };
     let copied = "select count(*) from good";
@@ -284,20 +270,7 @@ fn resume_completes_what_failed_and_copies_nothing_twice() {
         "create table bad (id int); insert into bad values (1);
          create table good (id int); insert into good select generate_series(1, 100)",
     );
-    pair.target
-        .psql(
-            "create function narrow() returns event_trigger language plpgsql as $$
-             begin
-               if to_regclass('public.bad') is not null then
-                 execute 'alter table public.bad add constraint never check (id < 0)';
-               end if;
-             exception when duplicate_object then null;
-             end $$;
-             create event trigger narrow on ddl_command_end when tag in ('CREATE TABLE')
-               execute function narrow();
-             alter event trigger narrow enable always",
-        )
-        .unwrap();
+    let_no_row_fit(&pair);
     assert!(!pair.program().run().unwrap().status.success());
     let copied = "select xmin from good limit 1";
     let before = pair.target_value(copied);
@@ -318,4 +291,22 @@ fn what_follows_has_a_snapshot_of_its_own() {
         let output = program.run().unwrap().exit_code(1).unwrap();
         assert!(output.stderr.contains(option[0]), "{output}");
     }
+}
+
+/// Lets no row fit the target's table `bad`: an event trigger sees to that when it is made.
+fn let_no_row_fit(pair: &Pair) {
+    pair.target
+        .psql(
+            "create function narrow() returns event_trigger language plpgsql as $$
+             begin
+               if to_regclass('public.bad') is not null then
+                 execute 'alter table public.bad add constraint never check (id < 0)';
+               end if;
+             exception when duplicate_object then null;
+             end $$;
+             create event trigger narrow on ddl_command_end when tag in ('CREATE TABLE')
+               execute function narrow();
+             alter event trigger narrow enable always",
+        )
+        .unwrap();
 }

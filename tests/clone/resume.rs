@@ -65,9 +65,14 @@ fn killed_half_way(pair: &Pair) -> Proxy {
 
 /// Runs the same command to its end.
 fn continue_to_the_end(pair: &Pair, proxy: &Proxy) {
+    continue_with(&SPLIT, pair, proxy);
+}
+
+/// Runs the command with other options to its end.
+fn continue_with(options: &[&str], pair: &Pair, proxy: &Proxy) {
     proxy.rate(Direction::ToClient, None);
     pair.program_between(&proxy.uri(pair.source.name()), &pair.target.uri())
-        .args(SPLIT)
+        .args(options)
         .run()
         .unwrap()
         .success()
@@ -265,14 +270,7 @@ fn other_options_are_refused_and_other_job_counts_are_not() {
         .exit_code(1)
         .unwrap();
     assert!(output.stderr.contains("--no-comments"), "{}", output.stderr);
-    proxy.rate(Direction::ToClient, None);
-    pair.program_between(&proxy.uri(pair.source.name()), &pair.target.uri())
-        .args(["--jobs", "2", "--split-at", "2MB"])
-        .run()
-        .unwrap()
-        .success()
-        .unwrap();
-    pair.assert_same();
+    continue_with(&["--jobs", "2", "--split-at", "2MB"], &pair, &proxy);
 }
 
 // trap X-9

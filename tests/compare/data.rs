@@ -445,7 +445,7 @@ fn a_connection_limit_means_fewer_sessions_and_no_waiting() {
         // The limit leaves one session beside those that hold the snapshots. Waiting for more would
         // take a minute of pauses.
         let (source, target) = (pair.source.uri_as(&name, ""), pair.target.uri_as(&name, ""));
-        let program = testbed::Pgcopydb::new().unwrap().args(["compare", "data", "--jobs", "4"]);
+        let program = Pgcopydb::new().unwrap().args(["compare", "data", "--jobs", "4"]);
         let program = program.ends(&source, &target).deadline(Duration::from_secs(50));
         let output = program.run();
         everywhere(&format!("drop role {name}"));

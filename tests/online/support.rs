@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use testbed::compare::Comparison;
-use testbed::process::{Running, Signal, wait_until};
+use testbed::process::{Output, Running, Signal, wait_until};
 use testbed::{Cluster, ClusterOptions, Installation, Major, Pgcopydb};
 
 /// Longest wait for anything.
@@ -44,6 +44,19 @@ impl Pair {
         let (source, target) = (self.source.uri(DATABASE), self.target.uri(DATABASE));
         let program = Pgcopydb::new().unwrap().args(words).ends(&source, &target);
         program.arg("--dir").arg(self.work()).env("PG_CONFIG", &self.pg_config).deadline(DEADLINE)
+    }
+
+    /// Copies, and follows up to where the source stands; with further options.
+    pub(crate) fn copy_up_to_here(&self, options: &[&str]) {
+        let end = self.source_end();
+        let words = [&["clone", "--follow", "--endpos", &end], options].concat();
+        self.program(&words).run().unwrap().success().unwrap();
+    }
+
+    /// Follows up to an end; with further options.
+    pub(crate) fn follow_to(&self, end: &str, options: &[&str]) -> Output {
+        let words = [&["follow", "--endpos", end], options].concat();
+        self.program(&words).run().unwrap().success().unwrap()
     }
 
     /// The program with a command that knows the source alone.

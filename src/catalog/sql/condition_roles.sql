@@ -45,13 +45,7 @@ from (
             from pg_catalog.pg_proc p
             where p.proowner = 10
                 and p.oid >= 16384
-                and not exists (
-                    select
-                    from pg_catalog.pg_depend e
-                    where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-                        and e.objid = p.oid
-                        and e.deptype = 'e'
-                )
+                and {own_function}
         )
 ) s
 join pg_catalog.pg_roles r on r.oid = s.refobjid

@@ -30,11 +30,5 @@ where c.relkind in ('i', 'I', 'm')
         from pg_catalog.unnest(p.proconfig) as s (setting)
         where s.setting like 'search_path=%'
     )
-    and not exists (
-        select
-        from pg_catalog.pg_depend e
-        where e.classid = 'pg_catalog.pg_proc'::pg_catalog.regclass
-            and e.objid = p.oid
-            and e.deptype = 'e'
-    )
+    and {own_function}
 order by object, function

@@ -102,18 +102,13 @@ from (
         m.object,
         'constraint ' || pg_catalog.quote_ident(k.conname),
         pg_catalog.pg_get_constraintdef(k.oid)
-    from member m
-    join pg_catalog.pg_constraint k on k.contypid = m.objid
-    where m.classid = 'pg_catalog.pg_type'::pg_catalog.regclass
-        and k.contype = 'c'
-    union all
-    select
-        r.extension,
-        r.object,
-        'constraint ' || pg_catalog.quote_ident(k.conname),
-        pg_catalog.pg_get_constraintdef(k.oid)
-    from relation r
-    join pg_catalog.pg_constraint k on k.conrelid = r.oid
+    from pg_catalog.pg_constraint k
+    join member m
+        on m.objid = case when k.contypid <> 0 then k.contypid else k.conrelid end
+        and m.classid = case
+            when k.contypid <> 0 then 'pg_catalog.pg_type'::pg_catalog.regclass
+            else 'pg_catalog.pg_class'::pg_catalog.regclass
+        end
     where k.contype in ('p', 'u', 'x', 'f', 'c')
     union all
     select

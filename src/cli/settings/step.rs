@@ -11,8 +11,8 @@ use crate::cli::args::{
 };
 use crate::cli::environment::ProcessEnvironment;
 use crate::config::{
-    CloneConfig, CopyFormat, Jobs, PlanFormat, RolesWork, SchemaOptions, Skip, Split,
-    SplitThreshold, StepConfig, Work,
+    CloneConfig, CopyFormat, Jobs, PlanFormat, RolesWork, SchemaOptions, Skip, Split, StepConfig,
+    Work,
 };
 use crate::connect::conninfo::ConnInfo;
 
@@ -199,12 +199,7 @@ impl Resolver<'_> {
                 restore: index.get(),
                 large_objects: jobs.get(),
             },
-            split: Split {
-                threshold: SplitThreshold::Auto,
-                parts_max: None,
-                skip_ctid: false,
-                estimate_sizes: false,
-            },
+            split: Split::default(),
             copy_format: CopyFormat::Auto,
             skip: Skip::default(),
             schema: SchemaOptions::default(),

@@ -76,6 +76,12 @@ impl Session {
         self.parameters.get(name).map(String::as_str)
     }
 
+    /// `server_version_num` of the first release of the server's major version (150000 for every 15.x); 0
+    /// where it did not say.
+    pub fn version(&self) -> u32 {
+        self.parameter("server_version").map_or(0, settings::version_number)
+    }
+
     /// What a CancelRequest for this session needs; may outlive it.
     pub fn cancel_handle(&self) -> CancelHandle {
         self.cancel.clone()

@@ -61,7 +61,7 @@ impl ReplicationSession {
 
     /// `server_version_num` of the server's first release (150000 for every 15.x).
     pub fn version(&self) -> u32 {
-        self.session.parameter("server_version").map_or(0, settings::version_number)
+        self.session.version()
     }
 
     /// The backend's process id.

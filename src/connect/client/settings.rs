@@ -221,7 +221,7 @@ fn settings(role: SessionRole, server: ServerTraits<'_>) -> Vec<(&'static str, S
 /// # Errors
 /// What the server or the connection reports; a setting that the role may not set is no error.
 pub async fn pin(session: &mut Session, role: SessionRole) -> Result<Pinned> {
-    let version = session.parameter("server_version").map_or(0, version_number);
+    let version = session.version();
     let encoding = session.parameter("server_encoding").unwrap_or("UTF8").to_owned();
     let statements = statements(role, ServerTraits { version, encoding: &encoding });
     let pipeline: Vec<PipelineStatement<'_>> = statements

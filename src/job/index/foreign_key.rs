@@ -24,7 +24,7 @@ const ORPHAN_QUERY_SQL: &str = include_str!("sql/orphan_query.sql");
 /// SQLSTATE `foreign_key_violation`.
 const FOREIGN_KEY_VIOLATION: &str = "23503";
 /// First version whose partitioned tables can have NOT VALID foreign keys.
-const VERSION_PARTITIONED_NOT_VALID: u32 = 18;
+const VERSION_PARTITIONED_NOT_VALID: u32 = 180_000;
 /// What `pg_get_constraintdef` says of a foreign key that was never validated.
 const NOT_VALID: &str = " NOT VALID";
 
@@ -85,7 +85,7 @@ pub type ForeignKeyBatchResult = Result<Vec<Result<ForeignKeyOutcome>>>;
 /// # Errors
 /// See [`ForeignKeyBatchResult`]. Not cancel safe.
 pub async fn add_foreign_keys(session: &mut Session, keys: &[ForeignKey]) -> ForeignKeyBatchResult {
-    let version = server_major(session);
+    let version = session.version();
     let mut results = Vec::with_capacity(keys.len());
     for batch in keys.chunks(BATCH_LENGTH_MAX) {
         let existing = find_existing(session, batch).await?;
@@ -300,16 +300,6 @@ async fn find_existing(session: &mut Session, keys: &[ForeignKey]) -> Result<Vec
     Ok(existing)
 }
 
-/// Major version of the server, as it reported it; 0 when it did not.
-fn server_major(session: &Session) -> u32 {
-    let digits = session.parameter("server_version").unwrap_or_default();
-    digits
-        .split(|c: char| !c.is_ascii_digit())
-        .next()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(0)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -333,11 +323,11 @@ mod tests {
     fn a_key_is_added_unvalidated_then_validated() {
         let missing = Existing::default();
         assert_eq!(
-            add_statements(&key(), &missing, 15),
+            add_statements(&key(), &missing, 150_000),
             [format!("{ADD} NOT VALID"), "mark".into()]
         );
         let added = Existing { definition: Some(key().definition), ..Existing::default() };
-        assert_eq!(add_statements(&key(), &added, 15), ["mark"]);
+        assert_eq!(add_statements(&key(), &added, 150_000), ["mark"]);
         assert_eq!(
             validate_statements(&key(), &added),
             ["alter table \"s\".\"o\" validate constraint \"o_c\"", "mark"]
@@ -351,7 +341,10 @@ mod tests {
         let definition = format!("{} NOT VALID", key().definition);
         let key = ForeignKey { validated: false, definition, ..key() };
         let missing = Existing::default();
-        assert_eq!(add_statements(&key, &missing, 15), [format!("{ADD} NOT VALID"), "mark".into()]);
+        assert_eq!(
+            add_statements(&key, &missing, 150_000),
+            [format!("{ADD} NOT VALID"), "mark".into()]
+        );
         let added = Existing {
             definition: Some("FOREIGN KEY (c) REFERENCES s.c(id) DEFERRABLE".into()),
             ..Existing::default()
@@ -364,9 +357,9 @@ mod tests {
     #[test]
     fn partitioned_tables_before_18_get_their_key_in_one_go() {
         let missing = Existing { partitioned: true, ..Existing::default() };
-        assert_eq!(add_statements(&key(), &missing, 17), [ADD, "mark"]);
+        assert_eq!(add_statements(&key(), &missing, 170_000), [ADD, "mark"]);
         assert_eq!(
-            add_statements(&key(), &missing, 18),
+            add_statements(&key(), &missing, 180_000),
             [format!("{ADD} NOT VALID"), "mark".into()]
         );
         assert_eq!(validate_statements(&key(), &missing), [ADD, "mark"]);

@@ -19,7 +19,7 @@ pub(super) const GRANTS_SQL: &str = include_str!("sql/grants.sql");
 const READ_SQL: &str = include_str!("sql/read.sql");
 
 /// First version with `has_largeobject_privilege`.
-const VERSION_HAS_PRIVILEGE: u32 = 18;
+const VERSION_HAS_PRIVILEGE: u32 = 180_000;
 
 /// What a large object is like.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -235,9 +235,7 @@ impl Contents {
 /// Before version 18 no function answers that, so the privileges are searched for one that our role
 /// can use. `lo_compat_privileges` turns all checks off.
 fn readable_condition(session: &Session) -> &'static str {
-    let version = session.parameter("server_version").unwrap_or_default();
-    let digits = version.split(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-    if digits.parse::<u32>().unwrap_or(0) >= VERSION_HAS_PRIVILEGE {
+    if session.version() >= VERSION_HAS_PRIVILEGE {
         "pg_catalog.has_largeobject_privilege(m.oid, 'SELECT')"
     } else {
         "(pg_catalog.current_setting('is_superuser') = 'on' \

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use super::Facts;
 use super::names::listed;
 use crate::base::error::Side;
-use crate::base::ident::quote_identifier;
+use crate::base::ident::{QualifiedName, quote_identifier};
 use crate::base::preflight::{Concern, Topic};
 use crate::base::summary::Severity::{self, Error, Notice, Warning};
 use crate::base::units::ByteSize;
@@ -161,42 +161,37 @@ pub(super) fn tables(facts: &Facts<'_>, found: &mut Vec<Concern>) {
     let permanent = |table: &&Table| table.persistence == Persistence::Permanent;
     let names: Vec<_> =
         ordinary().filter(permanent).filter(without).map(|table| &table.name).collect();
-    if let Some(first) = names.first() {
-        let reason = format!(
-            "{} of them: updates and deletes cannot be followed: {}",
-            names.len(),
-            listed(&names)
-        );
-        found.push(
-            Concern::new(
-                when_followed(facts, Warning),
-                Topic::Table,
-                Side::Source,
-                "tables without replica identity",
-                reason,
-            )
-            .fix(format!("ALTER TABLE {} REPLICA IDENTITY FULL; or a primary key.", first.sql())),
-        );
-    }
+    found.extend(not_followed(
+        facts,
+        "tables without replica identity",
+        "updates and deletes cannot be followed",
+        &names,
+        |table| format!("ALTER TABLE {table} REPLICA IDENTITY FULL; or a primary key."),
+    ));
     let names: Vec<_> = ordinary()
         .filter(|table| table.persistence == Persistence::Unlogged)
         .map(|table| &table.name)
         .collect();
-    if let Some(first) = names.first() {
-        let reason = format!(
-            "{} of them: they are copied once, later changes are in no log: {}",
-            names.len(),
-            listed(&names)
-        );
-        found.push(
-            Concern::new(
-                when_followed(facts, Warning),
-                Topic::Table,
-                Side::Source,
-                "unlogged tables",
-                reason,
-            )
-            .fix(format!("ALTER TABLE {} SET LOGGED; on the source.", first.sql())),
-        );
-    }
+    found.extend(not_followed(
+        facts,
+        "unlogged tables",
+        "they are copied once, later changes are in no log",
+        &names,
+        |table| format!("ALTER TABLE {table} SET LOGGED; on the source."),
+    ));
+}
+
+/// The finding of tables whose changes do not arrive, if there are any; the fix is for the first.
+fn not_followed(
+    facts: &Facts<'_>,
+    what: &str,
+    consequence: &str,
+    names: &[&QualifiedName],
+    fix: impl Fn(String) -> String,
+) -> Option<Concern> {
+    let first = names.first()?;
+    let reason = format!("{} of them: {consequence}: {}", names.len(), listed(names));
+    let severity = when_followed(facts, Warning);
+    let concern = Concern::new(severity, Topic::Table, Side::Source, what, reason);
+    Some(concern.fix(fix(first.sql())))
 }

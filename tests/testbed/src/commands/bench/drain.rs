@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use tempfile::TempDir;
 
 use testbed::chaos::{Direction, Proxy};
@@ -67,6 +67,7 @@ pub(super) fn race(
     };
     let present = Contestant::ALL.into_iter().filter(|one| one.takes_part(load));
     let mut order: Vec<Contestant> = present.filter(wanted).collect();
+    ensure!(!order.is_empty(), "--only: nobody of that name takes part in {}", load.name());
     let mut results: BTreeMap<&str, Vec<Measured>> = BTreeMap::new();
     for _ in 0..settings.runs {
         let round = Round::prepare(servers, load, settings, binary)?;
@@ -77,9 +78,7 @@ pub(super) fn race(
         }
         round.clean()?;
         // Everybody is first once.
-        if !order.is_empty() {
-            order.rotate_left(1);
-        }
+        order.rotate_left(1);
     }
     print_results(load, settings.scale, &results);
     Ok(())
