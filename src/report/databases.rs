@@ -92,11 +92,14 @@ fn row(database: &DatabaseSummary) -> Vec<String> {
     ]
 }
 
+/// State of a database that an earlier run had completed.
+const WAS_COMPLETE: &str = "was complete";
+
 /// What became of a database.
 fn state(database: &DatabaseSummary) -> &'static str {
     match (&database.error, database.run.steps.is_empty()) {
         (Some(_), _) => "failed",
-        (None, true) => "was complete",
+        (None, true) => WAS_COMPLETE,
         (None, false) => "complete",
     }
 }
@@ -136,11 +139,15 @@ pub fn shown_again(document: &str) -> Result<Option<String>> {
     let Some(list) = document["databases"].as_array() else { return Ok(None) };
     let mut databases = Vec::new();
     for entry in list {
+        let run = match entry["state"] == WAS_COMPLETE {
+            true => RunSummary::default(),
+            false => summary_read::parse(&entry["summary"].to_string())?,
+        };
         databases.push(DatabaseSummary {
             name: entry["database"].as_str().unwrap_or_default().to_owned(),
             error: entry["error"].as_str().map(str::to_owned),
             duration: Duration::from_millis(entry["duration"].as_u64().unwrap_or_default()),
-            run: summary_read::parse(&entry["summary"].to_string())?,
+            run,
             ..DatabaseSummary::default()
         });
     }

@@ -249,11 +249,11 @@ fn progress_in_the_middle_of_a_run_counts_databases_that_wait() {
 #[test]
 fn check_looks_at_every_database() {
     let (source, target) = (cluster(Major::V15), cluster(Major::V18));
-    for name in ["full", "missing"] {
+    for name in ["whole", "missing"] {
         source.psql("postgres", &format!("create database {name}")).unwrap();
     }
-    source.psql("full", "create table t (x int)").unwrap();
-    target.psql("postgres", "create database full").unwrap();
+    source.psql("whole", "create table t (x int)").unwrap();
+    target.psql("postgres", "create database whole").unwrap();
     target.psql("postgres", "create role poor login").unwrap();
     let check = |user: &str, arguments: &[&str]| {
         let target = target.uri_as(user, "", "postgres");
@@ -264,19 +264,19 @@ fn check_looks_at_every_database() {
     };
     let text = check("postgres", &[]).success().unwrap();
     assert!(!text.stderr.contains("has no effect"), "{}", text.stderr);
-    for said in ["Database full\n", "Database missing\n", "Database postgres\n"] {
+    for said in ["Database whole\n", "Database missing\n", "Database postgres\n"] {
         assert!(text.stdout.contains(said), "{}", text.stdout);
     }
     assert!(text.stdout.contains("fix: CREATE DATABASE \"missing\";"), "{}", text.stdout);
     // What is in the way in one database blocks the migration.
-    target.psql("full", "create table t (x int)").unwrap();
+    target.psql("whole", "create table t (x int)").unwrap();
     let output = check("postgres", &["--json"]).exit_code(12).unwrap();
     let json: Value = serde_json::from_str(&output.stdout).unwrap();
     let blocked: Vec<&str> = (json["databases"].as_array().unwrap().iter())
         .filter(|one| one["errors"] != 0)
         .map(|one| one["database"].as_str().unwrap())
         .collect();
-    assert_eq!(blocked, ["full"], "{}", output.stdout);
+    assert_eq!(blocked, ["whole"], "{}", output.stdout);
     // A role that may not create the missing one.
     let output = check("poor", &[]).exit_code(12).unwrap().stdout;
     assert!(output.contains("ALTER ROLE \"poor\" CREATEDB"), "{output}");
