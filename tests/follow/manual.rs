@@ -139,8 +139,8 @@ fn the_stream_by_hand_ends_like_follow_and_leaves_nothing() {
     assert!(dir.join("cdc").is_dir(), "received changes stay");
 }
 
-/// Copies by hand, then writes so many transactions of some 100 kB, the last of which is the end.
-fn copy_and_write(run: &Run, transactions: u32) {
+/// Copies by hand, then writes so many transactions of some 100 kB; returns where they end.
+fn copy_and_write(run: &Run, transactions: u32) -> String {
     run.copy_by_hand("pgoutput");
     run.source
         .psql(&format!(
@@ -149,13 +149,14 @@ fn copy_and_write(run: &Run, transactions: u32) {
                  from generate_series(1, 400) g; commit; end loop; end $$"
         ))
         .unwrap();
-    run.ok(&["stream", "setup", "--endpos", run.position().trim()]);
+    run.position()
 }
 
 #[test]
 fn files_of_the_smallest_size_are_pruned_once_they_are_applied() {
     let run = Run::new("pruned", TABLE);
-    copy_and_write(&run, 40);
+    let end = copy_and_write(&run, 40);
+    run.ok(&["stream", "setup", "--endpos", end.trim()]);
     run.ok(&["stream", "prefetch", "--max-replaydb-size", "1MB"]);
     let segments = || {
         let files = std::fs::read_dir(run.dir.path().join("work/cdc")).unwrap();
@@ -181,7 +182,8 @@ fn files_of_the_smallest_size_are_pruned_once_they_are_applied() {
 #[test]
 fn a_full_store_waits_for_apply_and_loses_nothing() {
     let run = Run::new("fullstore", TABLE);
-    copy_and_write(&run, 60);
+    let end = copy_and_write(&run, 60);
+    run.ok(&["stream", "setup", "--endpos", end.trim()]);
     let limits = ["--max-replaydb-size", "1MB", "--max-changes-size", "2MB"];
     let receiving = run.between(&["stream", "prefetch"]).args(limits).spawn().unwrap();
     let bytes = || -> u64 {

@@ -47,15 +47,15 @@ fn what_is_written_during_and_after_the_copy_arrives_once() {
     running.signal(Signal::Term).unwrap();
     running.wait(DEADLINE).unwrap().success().unwrap();
     let position = pair.source_end();
-    let output = pair.program(&["follow", "--endpos", &position]).run().unwrap().success().unwrap();
+    let output = pair.ok(&["follow", "--endpos", &position]);
     assert!(output.stderr.contains("the end position"), "{}", output.stderr);
     assert_ne!(pair.target_value("select last_value from tickets"), "1");
     // Nothing of ours is left anywhere once it is removed.
     assert_eq!(pair.target_value("select count(*) from pg_publication"), "0");
     // Once more: nothing is left to do, and that is no error.
-    let again = pair.follow_to(&position, &[]);
+    let again = pair.ok(&["follow", "--endpos", &position]);
     assert!(again.stderr.contains("reached before"), "{}", again.stderr);
-    pair.program(&["stream", "cleanup"]).run().unwrap().success().unwrap();
+    pair.ok(&["stream", "cleanup"]);
     pair.assert_same();
     let left = "select (select count(*) from pg_replication_slots) \
                 + (select count(*) from pg_publication)";
@@ -69,13 +69,13 @@ fn what_is_written_during_and_after_the_copy_arrives_once() {
 #[test]
 fn the_end_position_is_inclusive_and_nothing_behind_it_is_applied() {
     let pair = Pair::with("create table t (id int primary key)");
-    pair.copy_up_to_here(&[]);
+    pair.ok(&["clone", "--follow", "--endpos", &pair.source_end()]);
     pair.source_value("insert into t values (1)");
     let between = pair.source_end();
     pair.source_value("insert into t values (2)");
-    pair.follow_to(&between, &[]);
+    pair.ok(&["follow", "--endpos", &between]);
     assert_eq!(pair.target_value("select string_agg(id::text, ',') from t"), "1");
-    pair.follow_to(&pair.source_end(), &[]);
+    pair.ok(&["follow", "--endpos", &pair.source_end()]);
     assert_eq!(pair.target_value("select string_agg(id::text, ',' order by id) from t"), "1,2");
 }
 
@@ -83,15 +83,15 @@ fn the_end_position_is_inclusive_and_nothing_behind_it_is_applied() {
 #[test]
 fn a_transaction_that_ends_behind_the_end_position_is_applied_whole_by_the_next_run() {
     let pair = Pair::with("create table t (id int primary key)");
-    pair.copy_up_to_here(&[]);
+    pair.ok(&["clone", "--follow", "--endpos", &pair.source_end()]);
     let middle = pair.source_value(
         "begin; insert into t select generate_series(1, 100); \
          select pg_current_wal_insert_lsn(); \
          insert into t select generate_series(101, 200); commit",
     );
-    pair.follow_to(&middle, &[]);
+    pair.ok(&["follow", "--endpos", &middle]);
     assert_eq!(pair.target_value("select count(*) from t"), "0");
-    pair.follow_to(&pair.source_end(), &[]);
+    pair.ok(&["follow", "--endpos", &pair.source_end()]);
     assert_eq!(pair.target_value("select count(*) from t"), "200");
 }
 
@@ -103,9 +103,11 @@ fn changes_of_tables_that_the_filters_leave_out_do_not_arrive() {
     );
     let filters = pair.file("filters.ini", "[exclude-table]\npublic.left_out\n");
     let filters = filters.to_string_lossy().into_owned();
-    pair.copy_up_to_here(&["--filters", &filters]);
+    let begin = pair.source_end();
+    pair.ok(&["clone", "--follow", "--filters", &filters, "--endpos", &begin]);
     pair.source_value("insert into left_out values (2); insert into kept values (2)");
-    pair.follow_to(&pair.source_end(), &["--filters", &filters]);
+    let end = pair.source_end();
+    pair.ok(&["follow", "--filters", &filters, "--endpos", &end]);
     assert_eq!(pair.target_value("select count(*) from kept"), "2");
     assert_eq!(pair.target_value("select to_regclass('left_out') is null"), "t");
 }

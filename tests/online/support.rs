@@ -46,17 +46,9 @@ impl Pair {
         program.arg("--dir").arg(self.work()).env("PG_CONFIG", &self.pg_config).deadline(DEADLINE)
     }
 
-    /// Copies, and follows up to where the source stands; with further options.
-    pub(crate) fn copy_up_to_here(&self, options: &[&str]) {
-        let end = self.source_end();
-        let words = [&["clone", "--follow", "--endpos", &end], options].concat();
-        self.program(&words).run().unwrap().success().unwrap();
-    }
-
-    /// Follows up to an end; with further options.
-    pub(crate) fn follow_to(&self, end: &str, options: &[&str]) -> Output {
-        let words = [&["follow", "--endpos", end], options].concat();
-        self.program(&words).run().unwrap().success().unwrap()
+    /// Runs the program with a command to its successful end.
+    pub(crate) fn ok(&self, words: &[&str]) -> Output {
+        self.program(words).run().unwrap().success().unwrap()
     }
 
     /// The program with a command that knows the source alone.
