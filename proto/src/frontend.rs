@@ -173,27 +173,86 @@ pub fn bind(
     result_format: FormatCode,
     buf: &mut BytesMut,
 ) -> Result<(), EncodeError> {
+    let values = BindValues { parameters, parameter_formats, result_format, gap_from: usize::MAX };
+    bind_with_gaps(portal, statement, &values, buf).map(drop)
+}
+
+/// What [`bind_with_gaps`] binds.
+#[derive(Debug, Clone, Copy)]
+pub struct BindValues<'a, V> {
+    /// The values; `None` is null.
+    pub parameters: &'a [Option<V>],
+    /// No entry (all text), one (for all), or one per parameter.
+    pub parameter_formats: &'a [FormatCode],
+    /// The form of all columns of the result.
+    pub result_format: FormatCode,
+    /// Values of so many bytes or more are left out.
+    pub gap_from: usize,
+}
+
+/// A value that was left out of a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Gap {
+    /// The length of the buffer where the value belongs.
+    pub at: usize,
+    /// The position of the parameter, from 0.
+    pub parameter: usize,
+}
+
+/// Appends a Bind without the bytes of its large values: whoever sends the buffer sends each of them in
+/// its gap, so that they need no copy. The gaps are in ascending order.
+///
+/// # Errors
+/// Those of [`bind`].
+pub fn bind_with_gaps<V: AsRef<[u8]>>(
+    portal: impl AsRef<[u8]>,
+    statement: impl AsRef<[u8]>,
+    values: &BindValues<'_, V>,
+    buf: &mut BytesMut,
+) -> Result<Vec<Gap>, EncodeError> {
+    let mut gaps = Vec::new();
+    let mut left_out = 0_usize;
+    let start = buf.len();
     message(b'B', "parameters", buf, |buf| {
         put_cstr("portal name", portal, buf)?;
         put_cstr("statement name", statement, buf)?;
-        put_count("list of parameter formats", parameter_formats.len(), buf)?;
-        for format in parameter_formats {
+        put_count("list of parameter formats", values.parameter_formats.len(), buf)?;
+        for format in values.parameter_formats {
             buf.put_i16(format.code());
         }
-        put_count("list of parameters", parameters.len(), buf)?;
-        for parameter in parameters {
-            match parameter {
-                None => buf.put_i32(-1),
-                Some(value) => {
-                    buf.put_i32(length("parameter", value.len())?);
-                    buf.put_slice(value);
-                }
+        put_count("list of parameters", values.parameters.len(), buf)?;
+        for (parameter, value) in values.parameters.iter().enumerate() {
+            let Some(value) = value.as_ref().map(AsRef::as_ref) else {
+                buf.put_i32(-1);
+                continue;
+            };
+            buf.put_i32(length("parameter", value.len())?);
+            if value.len() >= values.gap_from {
+                gaps.push(Gap { at: buf.len(), parameter });
+                left_out = left_out.saturating_add(value.len());
+            } else {
+                buf.put_slice(value);
             }
         }
         buf.put_i16(1);
-        buf.put_i16(result_format.code());
+        buf.put_i16(values.result_format.code());
         Ok(())
-    })
+    })?;
+    if !gaps.is_empty() {
+        count_gaps(start, left_out, buf)?;
+    }
+    Ok(gaps)
+}
+
+/// Adds what was left out to the length word of the message that begins at `start`.
+fn count_gaps(start: usize, left_out: usize, buf: &mut BytesMut) -> Result<(), EncodeError> {
+    let counted = buf.len().saturating_sub(start).saturating_sub(1).saturating_add(left_out);
+    let word = length_word("parameters", counted).inspect_err(|_| buf.truncate(start))?;
+    let place = buf.get_mut(start.saturating_add(1)..).and_then(<[u8]>::first_chunk_mut::<4>);
+    if let Some(place) = place {
+        *place = word;
+    }
+    Ok(())
 }
 
 /// Appends a Describe of a prepared statement.

@@ -173,6 +173,33 @@ mod tests {
         assert_eq!(buf, client_bytes("extended"));
     }
 
+    // trap C-47
+    #[test]
+    fn a_bind_without_its_large_values_is_the_same_message_when_they_are_put_in() {
+        let values = [Some(b"a".as_slice()), Some(b"large"), None, Some(b""), Some(b"larger")];
+        for gap_from in 0..8 {
+            let format = FormatCode::Text;
+            let mut whole = BytesMut::from(b"before".as_slice());
+            frontend::bind("", "s", &values, &[], format, &mut whole).unwrap();
+            let bind = frontend::BindValues {
+                parameters: &values,
+                parameter_formats: &[],
+                result_format: format,
+                gap_from,
+            };
+            let mut buf = BytesMut::from(b"before".as_slice());
+            let gaps = frontend::bind_with_gaps("", "s", &bind, &mut buf).unwrap();
+            let is_large = |value: &&Option<&[u8]>| value.is_some_and(|v| v.len() >= gap_from);
+            assert_eq!(gaps.len(), values.iter().filter(is_large).count());
+            let mut filled = buf.to_vec();
+            for gap in gaps.iter().rev() {
+                let value = values[gap.parameter].unwrap();
+                filled.splice(gap.at..gap.at, value.iter().copied());
+            }
+            assert_eq!(filled, whole, "{gap_from}");
+        }
+    }
+
     #[test]
     fn copy_in_is_encoded_as_libpq_does() {
         let mut buf = BytesMut::new();

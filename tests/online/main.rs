@@ -5,6 +5,7 @@
 mod all_databases;
 mod end;
 mod hands;
+mod huge;
 mod kills;
 mod plugins;
 mod support;

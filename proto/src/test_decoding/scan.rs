@@ -113,23 +113,33 @@ impl<'a> Scanner<'a> {
     /// Text between quotes, with those inside doubled; borrowed when there are none.
     fn quoted(&mut self, quote: char) -> Result<Cow<'a, str>, DecodeError> {
         let start = self.rest.strip_prefix(quote).ok_or_else(|| self.error("a quote"))?;
-        let mut text = Cow::Borrowed("");
-        let mut rest = start;
-        loop {
-            let (part, tail) =
-                rest.split_once(quote).ok_or_else(|| self.error("a closing quote"))?;
-            if text.is_empty() {
-                text = Cow::Borrowed(part);
-            } else {
-                text.to_mut().push_str(part);
+        let (mut end, mut doubled) = (0_usize, 0_usize);
+        let (inner, tail) = loop {
+            let found = start.get(end..).and_then(|rest| rest.find(quote));
+            let found = found.ok_or_else(|| self.error("a closing quote"))?;
+            let (inner, tail) =
+                start.split_at_checked(end.saturating_add(found)).unwrap_or((start, ""));
+            let tail = tail.strip_prefix(quote).unwrap_or(tail);
+            if !tail.starts_with(quote) {
+                break (inner, tail);
             }
-            let Some(more) = tail.strip_prefix(quote) else {
-                self.rest = tail;
-                return Ok(text);
-            };
-            text.to_mut().push(quote);
-            rest = more;
+            doubled = doubled.saturating_add(1);
+            end = inner.len().saturating_add(2);
+        };
+        self.rest = tail;
+        if doubled == 0 {
+            return Ok(Cow::Borrowed(inner));
         }
+        // The length is known: a value of hundreds of megabytes must not be moved as it grows.
+        let mut text = String::with_capacity(inner.len().saturating_sub(doubled));
+        let mut rest = inner;
+        while let Some((part, after)) = rest.split_once(quote) {
+            text.push_str(part);
+            text.push(quote);
+            rest = after.strip_prefix(quote).unwrap_or(after);
+        }
+        text.push_str(rest);
+        Ok(Cow::Owned(text))
     }
 
     /// `[type]`: brackets inside are balanced or in a quoted name.

@@ -4,6 +4,7 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, ReadBuf};
 
 /// Bytes asked from the socket in one read, and the size the buffer settles at.
@@ -41,6 +42,19 @@ impl ReadBuffer {
                 self.data.shrink_to_fit();
             }
         }
+    }
+
+    /// Takes the first `count` unread bytes out together with the memory that they lie in: a large
+    /// frame is kept by whoever wants it without a copy. The unread bytes behind it are moved.
+    pub(super) fn take(&mut self, count: usize) -> Bytes {
+        let from = self.start;
+        let to = from.saturating_add(count).min(self.end);
+        let rest = self.data.get(to..self.end).unwrap_or_default();
+        let mut data = vec![0; READ_BYTES.max(rest.len())];
+        data[..rest.len()].copy_from_slice(rest);
+        self.start = 0;
+        self.end -= to;
+        Bytes::from(std::mem::replace(&mut self.data, data)).slice(from..to)
     }
 
     /// Free space behind the unread bytes without moving or growing, in bytes.
@@ -101,5 +115,18 @@ mod tests {
         buffer.consume(99);
         assert_eq!(buffer.unread(), b"");
         assert_eq!(buffer.data.len(), READ_BYTES);
+    }
+    #[test]
+    fn a_frame_that_is_taken_out_leaves_what_is_behind_it() {
+        let mut buffer = ReadBuffer::default();
+        buffer.make_room(10);
+        buffer.data[..6].copy_from_slice(b"abcdef");
+        buffer.end = 6;
+        buffer.consume(1);
+        let taken = buffer.take(3);
+        buffer.make_room(READ_BYTES * 2);
+        assert_eq!((taken.as_ref(), buffer.unread()), (&b"bcd"[..], &b"ef"[..]));
+        assert_eq!(buffer.take(99).as_ref(), b"ef");
+        assert_eq!((buffer.unread(), buffer.data.len()), (&b""[..], READ_BYTES));
     }
 }

@@ -227,6 +227,7 @@ async fn start(
         side,
         read,
         write: BytesMut::new(),
+        lent: Vec::new(),
         parameters: done
             .parameters
             .iter()
@@ -284,7 +285,7 @@ async fn authenticate(
         match action {
             StartupAction::Continue => {}
             StartupAction::Send(bytes) => {
-                trace::sent(format_args!("{side}"), &bytes);
+                trace::sent(format_args!("{side}"), std::slice::from_ref(&bytes));
                 stream.write_all(&bytes).await.map_err(lost)?;
                 stream.flush().await.map_err(lost)?;
             }

@@ -4,6 +4,7 @@ use std::future::poll_fn;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use bytes::Bytes;
 use proto::backend::{self, BackendMessage, ServerMessage, tag};
 use proto::error::DecodeError;
 use proto::frame::{self, Frame, HEADER_BYTES};
@@ -53,17 +54,24 @@ impl Session {
     /// Not cancel safe: a frame may be half sent; the session is broken if dropped midway.
     pub(super) async fn flush(&mut self) -> Result<()> {
         let bytes = self.write.split().freeze();
-        trace::sent(format_args!("{} {}", self.side, self.process_id()), &bytes);
-        let mut sent = 0;
+        let pieces = pieces(bytes, std::mem::take(&mut self.lent));
+        trace::sent(format_args!("{} {}", self.side, self.process_id()), &pieces);
         let was_broken = std::mem::replace(&mut self.broken, true);
+        for piece in pieces {
+            self.send_all(&piece).await?;
+        }
+        poll_fn(|cx| self.poll_push(cx)).await?;
+        self.broken = was_broken;
+        Ok(())
+    }
+
+    /// Writes bytes to the socket and reads what the server says meanwhile.
+    async fn send_all(&mut self, bytes: &[u8]) -> Result<()> {
+        let mut rest = bytes;
         poll_fn(|cx| {
-            loop {
-                let rest = bytes.get(sent..).unwrap_or_default();
-                if rest.is_empty() {
-                    return self.poll_push(cx);
-                }
+            while !rest.is_empty() {
                 match self.poll_send(cx, rest) {
-                    Poll::Ready(Ok(count)) => sent += count,
+                    Poll::Ready(Ok(count)) => rest = rest.get(count..).unwrap_or_default(),
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                     Poll::Pending => match self.poll_fill(cx) {
                         Poll::Ready(Ok(0)) => return Poll::Ready(Err(self.closed())),
@@ -73,10 +81,9 @@ impl Session {
                     },
                 }
             }
+            Poll::Ready(Ok(()))
         })
-        .await?;
-        self.broken = was_broken;
-        Ok(())
+        .await
     }
 
     /// Waits until a whole frame is at the front of the read buffer and returns its tag and length.
@@ -214,6 +221,19 @@ impl Session {
         }
         Error::server(self.side, server_error(message))
     }
+}
+
+/// The bytes of a write buffer with what was lent in its places.
+fn pieces(mut bytes: Bytes, lent: Vec<(usize, Bytes)>) -> Vec<Bytes> {
+    let mut pieces = Vec::with_capacity(lent.len() * 2 + 1);
+    let mut taken = 0;
+    for (at, value) in lent {
+        pieces.push(bytes.split_to(at.saturating_sub(taken).min(bytes.len())));
+        pieces.push(value);
+        taken = at;
+    }
+    pieces.push(bytes);
+    pieces
 }
 
 /// Keeps what people and the program act upon.

@@ -34,7 +34,7 @@ mod trace;
 
 use std::collections::BTreeMap;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use proto::types::TransactionStatus;
 
 use super::net::Stream;
@@ -54,6 +54,8 @@ pub struct Session {
     side: Side,
     read: buffer::ReadBuffer,
     write: BytesMut,
+    /// Values that belong between bytes of `write`, at these places in ascending order; not copied.
+    lent: Vec<(usize, Bytes)>,
     parameters: BTreeMap<String, String>,
     cancel: CancelHandle,
     status: TransactionStatus,

@@ -173,7 +173,7 @@ impl Session {
 
     /// An error for a statement that cannot be put on the wire.
     pub(super) fn encode_error(&mut self, error: &frontend::EncodeError) -> Error {
-        self.write.clear();
+        self.clear_queue();
         Error::internal(format!("statement cannot be sent: {error}"))
     }
 

@@ -9,6 +9,7 @@
 //! start passes over it on its way to Sync.
 //! Source: <https://www.postgresql.org/docs/current/protocol-flow.html>, "COPY Operations".
 
+use bytes::Bytes;
 use proto::frontend;
 use proto::types::FormatCode;
 
@@ -31,6 +32,10 @@ pub type Parameter<'a> = Option<&'a [u8]>;
 
 /// Largest CopyData message that the queue makes, in bytes: a server holds a message as a whole.
 const COPY_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Values of so many bytes are sent from where they lie. Below it a copy costs less than a system call
+/// of its own.
+const LENT_BYTES_MIN: usize = 64 * 1024;
 
 impl Session {
     /// Queues a Parse of a named statement. The name must be new to this session.
@@ -57,6 +62,31 @@ impl Session {
         frontend::bind("", name, params, formats, FormatCode::Text, buffer)
             .and_then(|()| frontend::execute("", 0, buffer))
             .map_err(|error| self.encode_error(&error))
+    }
+
+    /// The same with values that are kept and not copied where they are large.
+    ///
+    /// # Errors
+    /// Those of [`Session::queue_execute`].
+    pub fn queue_execute_lent(
+        &mut self,
+        name: &str,
+        params: &[Option<&Bytes>],
+        formats: &[FormatCode],
+    ) -> Result<()> {
+        let values = frontend::BindValues {
+            parameters: params,
+            parameter_formats: formats,
+            result_format: FormatCode::Text,
+            gap_from: LENT_BYTES_MIN,
+        };
+        let gaps = frontend::bind_with_gaps("", name, &values, &mut self.write)
+            .map_err(|error| self.encode_error(&error))?;
+        for gap in gaps {
+            let value = params.get(gap.parameter).copied().flatten();
+            self.lent.extend(value.map(|value| (gap.at, value.clone())));
+        }
+        frontend::execute("", 0, &mut self.write).map_err(|error| self.encode_error(&error))
     }
 
     /// Queues an execution of a statement that is used once.
@@ -92,7 +122,7 @@ impl Session {
 
     /// Bytes queued and not sent.
     pub fn queued_bytes(&self) -> usize {
-        self.write.len()
+        self.write.len() + self.lent.iter().map(|(_, value)| value.len()).sum::<usize>()
     }
 
     /// Sends the queue and a Sync and reads the results into `results`, one per statement that was
@@ -126,5 +156,6 @@ impl Session {
     /// Drops what is queued.
     pub fn clear_queue(&mut self) {
         self.write.clear();
+        self.lent.clear();
     }
 }

@@ -12,7 +12,7 @@
 use std::future::poll_fn;
 use std::task::Poll;
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use proto::backend::{self, BackendMessage, tag};
 use proto::frame::{self, HEADER_BYTES};
 use proto::limits::Limits;
@@ -131,7 +131,14 @@ impl ReplicationSession {
         let peer = stream.peer.clone();
         let (input, output) = tokio::io::split(stream);
         Ok((
-            ChangeReader { stream: input, read, side, peer: peer.clone(), front: 0 },
+            ChangeReader {
+                stream: input,
+                read,
+                side,
+                peer: peer.clone(),
+                front: 0,
+                taken: Bytes::new(),
+            },
             FeedbackWriter { stream: output, buffer: BytesMut::with_capacity(64), side, peer },
         ))
     }
@@ -167,13 +174,24 @@ pub struct ChangeReader {
     peer: String,
     /// Length of the frame at the front that was handed out and is not consumed yet.
     front: usize,
+    /// The large frame that was handed out, taken out of the buffer.
+    taken: Bytes,
 }
+
+/// Frames of so many bytes are taken out of the buffer with their memory instead of being copied out
+/// of it.
+const TAKEN_BYTES_MIN: usize = 1 << 20;
 
 /// What came in.
 #[derive(Debug)]
 pub enum Incoming<'a> {
     /// A message of the stream.
-    Message(ReplicationMessage<'a>),
+    Message {
+        /// What it says.
+        message: ReplicationMessage<'a>,
+        /// The memory that it lies in, where it is large: kept instead of copied.
+        owner: Option<&'a Bytes>,
+    },
     /// The server ended the stream in order (it shuts down, or we asked for it).
     End,
 }
@@ -234,17 +252,11 @@ impl ChangeReader {
     /// # Errors
     /// The server's error, `Protocol` for bytes that make no sense.
     pub fn try_next(&mut self) -> Result<Option<Incoming<'_>>> {
-        self.read.consume(std::mem::take(&mut self.front));
+        self.drop_front();
         loop {
             let Some((message_tag, length)) = self.whole_frame()? else { return Ok(None) };
             match message_tag {
-                tag::COPY_DATA => {
-                    self.front = length;
-                    let body = self.read.unread().get(HEADER_BYTES..length).unwrap_or_default();
-                    let message = ReplicationMessage::decode(body)
-                        .map_err(|error| Error::protocol(self.side, error.to_string()))?;
-                    return Ok(Some(Incoming::Message(message)));
-                }
+                tag::COPY_DATA => return self.hand_out(length).map(Some),
                 tag::COPY_DONE => {
                     self.front = length;
                     return Ok(Some(Incoming::End));
@@ -254,9 +266,31 @@ impl ChangeReader {
         }
     }
 
+    /// The message in the frame at the front, which is whole.
+    fn hand_out(&mut self, length: usize) -> Result<Incoming<'_>> {
+        let owner = if length >= TAKEN_BYTES_MIN {
+            self.taken = self.read.take(length);
+            Some(&self.taken)
+        } else {
+            self.front = length;
+            None
+        };
+        let frame = owner.map_or_else(|| self.read.unread(), |taken| taken.as_ref());
+        let body = frame.get(HEADER_BYTES..length).unwrap_or_default();
+        let message = ReplicationMessage::decode(body)
+            .map_err(|error| Error::protocol(self.side, error.to_string()))?;
+        Ok(Incoming::Message { message, owner })
+    }
+
+    /// Drops the frame that was handed out.
+    fn drop_front(&mut self) {
+        self.read.consume(std::mem::take(&mut self.front));
+        self.taken = Bytes::new();
+    }
+
     /// Whether a whole frame waits, the one that was handed out excepted.
     fn is_whole(&mut self) -> Result<bool> {
-        self.read.consume(std::mem::take(&mut self.front));
+        self.drop_front();
         self.whole_frame().map(|found| found.is_some())
     }
 

@@ -9,6 +9,7 @@
 //! statement (those are logged at SQL) or a secret. What a COPY moves between two sessions does not
 //! pass here: it is counted by the copy itself, and no work is done per row or frame.
 
+use std::borrow::Borrow;
 use std::fmt::Arguments;
 
 use proto::frame::{Frame, HEADER_BYTES};
@@ -25,12 +26,14 @@ pub(super) fn received(who: Arguments<'_>, frame: Frame<'_>) {
     }
 }
 
-/// Logs whole frames that are about to be sent, as our own encoder wrote them.
-pub(super) fn sent(who: Arguments<'_>, frames: &[u8]) {
+/// Logs whole frames that are about to be sent, as our own encoder wrote them; `pieces` together are
+/// the frames. A large value is copied for it.
+pub(super) fn sent<B: Borrow<[u8]>>(who: Arguments<'_>, pieces: &[B]) {
     if !tracing::event_enabled!(Level::TRACE) {
         return;
     }
-    let mut rest = frames;
+    let frames = pieces.concat();
+    let mut rest = frames.as_slice();
     while let Some((tag, body, after)) = split_frame(rest) {
         tracing::trace!("[{who}] {}", Trace::frontend(tag, body, Detail::Shape));
         rest = after;

@@ -41,7 +41,7 @@ use crate::follow::change::{Begin, Change, ChangeEvent, Commit, Relation};
 /// of ordinary rows stay below 50 MB.
 const BATCH_STEPS_MAX: usize = 50_000;
 
-/// The same in bytes, about.
+/// The same in bytes, about; a single larger change is a batch of its own.
 const BATCH_BYTES_MAX: usize = 16 << 20;
 
 /// Steps at which a batch is handed over when the worker has nothing to do: small ones leave more to do
@@ -234,6 +234,7 @@ impl Applier {
     /// Those of [`Applier::apply`].
     pub async fn flush(&mut self) -> Result<()> {
         self.submit().await?;
+        self.worker.free_used();
         self.worker.check().await
     }
 
@@ -337,10 +338,16 @@ impl Applier {
                 self.open.batch.refresh.insert(row.plan.target.name.sql());
             }
             Some(step) => {
+                let bytes = step.bytes();
+                let batch = &self.open.batch;
+                if !batch.steps.is_empty() && batch.bytes + bytes > BATCH_BYTES_MAX {
+                    // A huge change passes alone.
+                    self.send_chunk().await?;
+                }
                 if let (Some(start), None) = (start, self.open.commit_lsn) {
                     self.open.doubtful.push((self.open.batch.steps.len(), start));
                 }
-                self.open.batch.bytes += step.bytes();
+                self.open.batch.bytes += bytes;
                 self.open.batch.steps.push(step);
             }
             None => {}
@@ -529,10 +536,15 @@ impl WorkerHandle {
         *self.done.borrow() == self.sent
     }
 
+    /// Frees jobs that are done.
+    fn free_used(&mut self) {
+        while self.used.try_recv().is_ok() {}
+    }
+
     /// Hands over a job once the worker has nothing to do.
     async fn send(&mut self, job: Job) -> Result<()> {
         self.wait_idle().await?;
-        while self.used.try_recv().is_ok() {}
+        self.free_used();
         let sent = match &self.jobs {
             Some(jobs) => jobs.send(job).await.is_ok(),
             None => false,

@@ -167,13 +167,13 @@ fn send(
             let text = format!("a change of {} lacks a value that it needs", plan.target.name);
             return Err(Error::data(Side::Source, text));
         }
-        params.push(value.and_then(value_bytes).map(|bytes| bytes.as_ref()));
+        params.push(value.and_then(value_bytes));
         formats.push(match value {
             Some(Value::Binary(_)) => FormatCode::Binary,
             _ => FormatCode::Text,
         });
     }
-    train.add(&sql, &params, &formats, None, expect)
+    train.add_values(&sql, &params, &formats, expect)
 }
 
 /// Loads a TRUNCATE. All tables stand in it by themselves, those reached by CASCADE, too: nothing that

@@ -19,6 +19,10 @@ use super::row::{Row, RowOp, Step};
 use super::statement::{StatementCache, StatementKey, StatementKind};
 use crate::follow::change::Tuple;
 
+/// Mean size of changes, in bytes, from which on they go one by one: a statement over many rows has to
+/// hold a second copy of all values, and to spare statements does not show any more.
+const LARGE_BYTES_MIN: usize = 1 << 20;
+
 /// Work in the order in which it has to be done.
 #[derive(Debug)]
 pub(super) enum Unit {
@@ -74,7 +78,9 @@ fn stretch(
     units: &mut Vec<Unit>,
 ) {
     let rows = || range.clone().filter_map(|at| Some((at, row(steps, at)?)));
-    if rows().any(|(_, row)| row.plan.ordered) {
+    let bytes: usize = steps.get(range.clone()).unwrap_or_default().iter().map(Step::bytes).sum();
+    let are_large = bytes / range.len().max(1) >= LARGE_BYTES_MIN;
+    if are_large || rows().any(|(_, row)| row.plan.ordered) {
         push_steps(units, range.collect());
         return;
     }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use proto::types::FormatCode;
 
 use crate::base::error::{Error, Result};
@@ -52,7 +53,7 @@ pub(super) struct Missed {
 /// Prepared statements of a session, by their text.
 #[derive(Debug, Default)]
 pub(super) struct Prepared {
-    names: HashMap<Arc<str>, String>,
+    names: HashMap<Arc<str>, Arc<str>>,
     counter: u64,
 }
 
@@ -65,7 +66,7 @@ pub(super) struct Train<'a> {
     session: &'a mut Session,
     prepared: &'a mut Prepared,
     /// Statements prepared by this train: known to exist only when it has arrived.
-    fresh: HashMap<Arc<str>, String>,
+    fresh: HashMap<Arc<str>, Arc<str>>,
     expects: Vec<Expect>,
     results: Vec<QueueResult>,
 }
@@ -103,22 +104,43 @@ impl<'a> Train<'a> {
         copy: Option<&[u8]>,
         expect: Expect,
     ) -> Result<()> {
-        let known = self.prepared.names.get(sql).or_else(|| self.fresh.get(sql));
-        match known {
-            Some(name) => self.session.queue_execute(name, params, formats)?,
-            None => {
-                self.prepared.counter += 1;
-                let name = format!("apply_{}", self.prepared.counter);
-                self.session.queue_parse(&name, sql)?;
-                self.session.queue_execute(&name, params, formats)?;
-                self.fresh.insert(Arc::clone(sql), name);
-            }
-        }
+        let name = self.statement(sql)?;
+        self.session.queue_execute(&name, params, formats)?;
         if let Some(data) = copy {
             self.session.queue_copy(data)?;
         }
         self.expects.push(expect);
         Ok(())
+    }
+
+    /// Adds a prepared statement with values of a change: large ones are not copied.
+    ///
+    /// # Errors
+    /// Those of [`Train::add`].
+    pub(super) fn add_values(
+        &mut self,
+        sql: &Arc<str>,
+        params: &[Option<&Bytes>],
+        formats: &[FormatCode],
+        expect: Expect,
+    ) -> Result<()> {
+        let name = self.statement(sql)?;
+        self.session.queue_execute_lent(&name, params, formats)?;
+        self.expects.push(expect);
+        Ok(())
+    }
+
+    /// The name of a prepared statement, prepared on the way where it is new.
+    fn statement(&mut self, sql: &Arc<str>) -> Result<Arc<str>> {
+        let known = self.prepared.names.get(sql).or_else(|| self.fresh.get(sql));
+        if let Some(name) = known {
+            return Ok(Arc::clone(name));
+        }
+        self.prepared.counter += 1;
+        let name: Arc<str> = format!("apply_{}", self.prepared.counter).into();
+        self.session.queue_parse(&name, sql)?;
+        self.fresh.insert(Arc::clone(sql), Arc::clone(&name));
+        Ok(name)
     }
 
     /// Statements and bytes loaded.

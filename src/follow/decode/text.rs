@@ -244,6 +244,12 @@ fn test_decoding_cells<'a>(
     columns.into_iter().map(cell).collect()
 }
 
+/// Payloads of so many bytes are not kept for a small part of them: the large value in it may be a copy.
+const LARGE_BYTES_MIN: usize = 64 * 1024;
+
+/// A value of less than this part of a large payload is copied.
+const SMALL_PART: usize = 16;
+
 /// A text as a slice of the payload where it lies in it; a copy where it does not (`t` for `true`).
 fn bytes_of(payload: &Bytes, text: Cow<'_, str>) -> Bytes {
     match text {
@@ -251,8 +257,10 @@ fn bytes_of(payload: &Bytes, text: Cow<'_, str>) -> Bytes {
         Cow::Borrowed(text) => {
             let start = text.as_ptr().addr().checked_sub(payload.as_ptr().addr());
             let range = start.and_then(|start| Some(start..start.checked_add(text.len())?));
+            let is_small =
+                payload.len() >= LARGE_BYTES_MIN && text.len() < payload.len() / SMALL_PART;
             match range {
-                Some(range) if range.end <= payload.len() => payload.slice(range),
+                Some(range) if range.end <= payload.len() && !is_small => payload.slice(range),
                 _ => Bytes::copy_from_slice(text.as_bytes()),
             }
         }

@@ -5,6 +5,7 @@
 //! - a keepalive's position counts only while no transaction is open;
 //! - the end position is inclusive: what ends after it is not stored, and nothing is stored after it.
 
+use bytes::Bytes;
 use proto::error::DecodeError;
 use proto::lsn::Lsn;
 use proto::read::Reader;
@@ -13,7 +14,7 @@ use proto::replication::{Keepalive, XLogData};
 use super::classify::{Meaning, classify};
 use crate::base::error::{Error, Result, Side};
 use crate::config::Plugin;
-use crate::follow::store::StoreWriter;
+use crate::follow::store::{Payload, StoreWriter};
 
 /// Whether to go on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -76,13 +77,14 @@ impl Intake {
         self.idle_at = None;
     }
 
-    /// Stores a message of the plugin.
+    /// Stores a message of the plugin; `owner` is the memory that it lies in where that is worth keeping.
     ///
     /// # Errors
     /// `Protocol` for a message that makes no sense here.
     pub(super) fn message(
         &mut self,
         message: &XLogData<'_>,
+        owner: Option<&Bytes>,
         store: &mut StoreWriter,
     ) -> Result<Flow> {
         self.received = self.received.max(message.wal_end);
@@ -121,7 +123,9 @@ impl Intake {
                 self.transactions += u64::from(store.stream_commit(xid, end, data)?);
                 return Ok(self.at(end, store));
             }
-            Meaning::Content | Meaning::Description => self.content(meaning, message, store)?,
+            Meaning::Content | Meaning::Description => {
+                self.content(meaning, message, owner, store)?;
+            }
             Meaning::Nothing => {}
         }
         Ok(Flow::Continue)
@@ -132,19 +136,21 @@ impl Intake {
         &self,
         meaning: Meaning,
         message: &XLogData<'_>,
+        owner: Option<&Bytes>,
         store: &mut StoreWriter,
     ) -> Result<()> {
         let (lsn, data) = (message.wal_start, message.data);
+        let payload = Payload { bytes: data, owner };
         match self.chunk {
             Some(xid) => {
                 let subxid = streamed_xid(data).map_err(|error| bad(&error))?.unwrap_or(xid);
-                store.stream_message(xid, subxid, lsn, data);
+                store.stream_message(xid, subxid, lsn, payload);
             }
             None if !store.in_transaction() => {
                 return Err(out_of_place("a change", "outside of a transaction"));
             }
             None if meaning == Meaning::Description => store.describe(lsn, data),
-            None => store.change(lsn, data),
+            None => store.change(lsn, payload),
         }
         Ok(())
     }

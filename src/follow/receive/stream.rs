@@ -161,14 +161,14 @@ impl Receiver {
             let Some(incoming) = running.reader.try_next()? else { break Pause::Flush };
             let flow = match incoming {
                 Incoming::End => break Pause::Ended,
-                Incoming::Message(ReplicationMessage::XLogData(data)) => {
+                Incoming::Message { message: ReplicationMessage::XLogData(data), owner } => {
                     bytes += data.data.len() as u64;
                     if let Some(tap) = &mut self.tap {
                         tap(&data);
                     }
-                    self.intake.message(&data, &mut self.store)?
+                    self.intake.message(&data, owner, &mut self.store)?
                 }
-                Incoming::Message(ReplicationMessage::Keepalive(keepalive)) => {
+                Incoming::Message { message: ReplicationMessage::Keepalive(keepalive), .. } => {
                     let flow = self.intake.keepalive(&keepalive, &mut self.store)?;
                     if keepalive.reply == ReplyWish::Now {
                         // A server that shuts down waits until everything is confirmed.
@@ -297,7 +297,7 @@ impl Receiver {
         let goodbye = async {
             let _ = (&mut running.feedback).await;
             // What the server still had on its way is sent again another time.
-            while let Ok(Incoming::Message(_)) = running.reader.next().await {}
+            while let Ok(Incoming::Message { .. }) = running.reader.next().await {}
         };
         if timeout(GOODBYE_WAIT_MAX, goodbye).await.is_err() {
             tracing::debug!("the server did not end the stream in time");

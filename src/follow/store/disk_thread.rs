@@ -7,8 +7,9 @@ use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use proto::lsn::Lsn;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::Positions;
 use super::disk::Limits;
@@ -24,11 +25,11 @@ const SYNC_BYTES_MAX: u64 = 8 << 20;
 #[derive(Debug)]
 pub(super) enum Op {
     /// Append records to the segment; `boundary` is the last boundary among them, or before them.
-    Append { bytes: Vec<u8>, boundary: Lsn },
+    Append { bytes: Bytes, boundary: Lsn },
     /// Begin a new segment with these records.
     Rotate { number: u64, bytes: Vec<u8> },
     /// Append records to the spool of an open streamed transaction, made when there is none.
-    Spool { xid: u32, bytes: Vec<u8> },
+    Spool { xid: u32, bytes: Bytes },
     /// Cut the spool: a subtransaction was rolled back.
     TruncateSpool { xid: u32, length: u64 },
     /// Remove the spool: the transaction was rolled back, or will be sent again.
@@ -39,6 +40,15 @@ pub(super) enum Op {
     Prune { applied: Lsn },
     /// Answer once everything before is durable.
     Barrier(oneshot::Sender<()>),
+}
+
+/// Steps on their way to the disk.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// In order.
+    pub(super) ops: Vec<Op>,
+    /// Room in the queue for the bytes in them, given back when they are written and freed.
+    pub(super) room: OwnedSemaphorePermit,
 }
 
 /// Where the first error of the thread is left for the writer.
@@ -62,7 +72,7 @@ pub(super) struct Spool {
 
 impl Disk {
     /// Serves until the writer is gone or something fails.
-    pub(super) fn run(mut self, mut ops: mpsc::Receiver<Vec<Op>>, failure: &Failure) {
+    pub(super) fn run(mut self, mut ops: mpsc::Receiver<Batch>, failure: &Failure) {
         if let Err(error) = self.serve(&mut ops) {
             tracing::debug!(%error, "the store's thread ends");
             *failure.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -71,7 +81,7 @@ impl Disk {
     }
 
     /// The same; ends with the first error.
-    fn serve(&mut self, ops: &mut mpsc::Receiver<Vec<Op>>) -> Result<()> {
+    fn serve(&mut self, ops: &mut mpsc::Receiver<Batch>) -> Result<()> {
         let mut barriers = Vec::new();
         while let Some(first) = ops.blocking_recv() {
             let mut written = self.apply_all(first, &mut barriers)?;
@@ -91,7 +101,8 @@ impl Disk {
     }
 
     /// Carries steps out; returns how many bytes went into the segment.
-    fn apply_all(&mut self, ops: Vec<Op>, barriers: &mut Vec<oneshot::Sender<()>>) -> Result<u64> {
+    fn apply_all(&mut self, batch: Batch, barriers: &mut Vec<oneshot::Sender<()>>) -> Result<u64> {
+        let Batch { ops, room } = batch;
         let mut written = 0;
         for op in ops {
             match op {
@@ -113,6 +124,7 @@ impl Disk {
                 Op::Barrier(answer) => barriers.push(answer),
             }
         }
+        drop(room);
         Ok(written)
     }
 

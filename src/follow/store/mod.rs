@@ -22,6 +22,7 @@ mod disk;
 mod disk_thread;
 mod follow_files;
 mod open;
+mod payload;
 mod prune;
 mod reader;
 pub mod record;
@@ -31,6 +32,7 @@ mod writer;
 
 pub use disk::Room;
 pub use follow_files::{StoreState, follow_files, read_state};
+pub use payload::Payload;
 pub use prune::{Prune, Pruned, prune};
 pub use reader::{StoreReader, Stored};
 pub use segment::{SegmentHeader, StreamIdentity};

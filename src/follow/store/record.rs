@@ -106,6 +106,13 @@ impl Record<'_> {
 
 /// Appends a record.
 pub fn encode(header: RecordHeader, payload: &[u8], out: &mut Vec<u8>) {
+    out.reserve(HEADER_BYTES + payload.len());
+    out.extend_from_slice(&encode_header(header, payload));
+    out.extend_from_slice(payload);
+}
+
+/// The bytes in front of a payload.
+pub(super) fn encode_header(header: RecordHeader, payload: &[u8]) -> [u8; HEADER_BYTES] {
     // The server's own limit is a quarter of what the word holds; see PAYLOAD_BYTES_MAX.
     let length = u32::try_from(payload.len()).unwrap_or(u32::MAX).to_le_bytes();
     let mut rest = [0; HEADER_BYTES - 8];
@@ -114,11 +121,11 @@ pub fn encode(header: RecordHeader, payload: &[u8], out: &mut Vec<u8>) {
     rest[2..6].copy_from_slice(&header.xid.to_le_bytes());
     rest[6..].copy_from_slice(&header.lsn.0.to_le_bytes());
     let crc = checksum([&length, &rest, payload]);
-    out.reserve(HEADER_BYTES + payload.len());
-    out.extend_from_slice(&length);
-    out.extend_from_slice(&crc.to_le_bytes());
-    out.extend_from_slice(&rest);
-    out.extend_from_slice(payload);
+    let mut bytes = [0; HEADER_BYTES];
+    bytes[..4].copy_from_slice(&length);
+    bytes[4..8].copy_from_slice(&crc.to_le_bytes());
+    bytes[8..].copy_from_slice(&rest);
+    bytes
 }
 
 /// What the bytes at a place are.

@@ -3,8 +3,10 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
 use proto::lsn::Lsn;
 
+use super::payload::Payload;
 use super::record::{self, FLAG_STREAMED, Kind, RecordHeader};
 use super::segment::description_key;
 
@@ -29,19 +31,35 @@ pub(super) struct OpenSpool {
 }
 
 impl OpenSpool {
-    /// Adds a message; returns the bytes it takes.
-    pub(super) fn put(&mut self, subxid: u32, lsn: Lsn, message: &[u8]) -> usize {
+    /// Adds a message; returns the bytes it takes, and its payload where that is kept instead of copied:
+    /// then it belongs behind everything that is pending.
+    pub(super) fn put(
+        &mut self,
+        subxid: u32,
+        lsn: Lsn,
+        payload: Payload<'_>,
+    ) -> (usize, Option<Bytes>) {
+        let message = payload.bytes;
         let place = self.length();
         self.first.entry(subxid).or_insert(place);
         let is_description = matches!(message.first(), Some(b'R' | b'Y'))
             && description_key(message, FLAG_STREAMED).is_some();
         let kind = if is_description { Kind::Description } else { Kind::Change };
         let header = RecordHeader { kind, flags: FLAG_STREAMED, xid: subxid, lsn };
-        record::encode(header, message, &mut self.pending);
         if is_description {
             self.descriptions.push((place, message.to_vec()));
         }
-        record::HEADER_BYTES + message.len()
+        let kept = payload.kept();
+        match kept {
+            Some(_) => self.pending.extend_from_slice(&record::encode_header(header, message)),
+            None => record::encode(header, message, &mut self.pending),
+        }
+        (record::HEADER_BYTES + message.len(), kept)
+    }
+
+    /// Notes bytes that were handed over without being pending.
+    pub(super) fn passed_by(&mut self, bytes: usize) {
+        self.flushed += bytes as u64;
     }
 
     /// Whether what was gathered should be handed over.
@@ -117,13 +135,13 @@ mod tests {
                 if index == flush_after {
                     file.extend(spool.take_pending().unwrap_or_default());
                 }
-                spool.put(subxid, Lsn(1), text.as_bytes());
+                spool.put(subxid, Lsn(1), text.as_bytes().into());
             }
             if let Some(length) = spool.roll_back(2) {
                 file.truncate(usize::try_from(length).unwrap());
             }
             assert_eq!(spool.roll_back(3), None, "rolled back with its parent");
-            spool.put(1, Lsn(2), b"f");
+            spool.put(1, Lsn(2), b"f".as_slice().into());
             let expected = vec![(1, b"a".to_vec()), (1, b"f".to_vec())];
             assert_eq!(content(&mut spool, &mut file), expected, "{flush_after}");
         }
@@ -133,8 +151,8 @@ mod tests {
     fn descriptions_of_what_was_rolled_back_are_forgotten() {
         let mut spool = OpenSpool::default();
         let relation = |oid: u8| [b"R\0\0\0\x01\0\0\0".as_slice(), &[oid], b"rest"].concat();
-        spool.put(1, Lsn(1), &relation(1));
-        spool.put(2, Lsn(1), &relation(2));
+        spool.put(1, Lsn(1), relation(1).as_slice().into());
+        spool.put(2, Lsn(1), relation(2).as_slice().into());
         spool.roll_back(2);
         assert_eq!(spool.into_descriptions(), [relation(1)]);
     }

@@ -2,23 +2,29 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
+use bytes::Bytes;
 use proto::lsn::Lsn;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Semaphore, mpsc, oneshot, watch};
 
 use super::Positions;
 use super::disk::{Limits, Room};
-use super::disk_thread::{Disk, Failure, Op};
+use super::disk_thread::{Batch, Disk, Failure, Op};
 use super::open::{self, Opened};
-use super::record::{self, FLAG_STREAMED, Kind, RecordHeader};
+use super::payload::Payload;
+use super::record::{self, FLAG_STREAMED, HEADER_BYTES, Kind, RecordHeader};
 use super::segment::{DescriptionKey, SegmentHeader, StreamIdentity, description_key};
 use super::spool::OpenSpool;
 use crate::base::error::{Error, Result};
 
-/// How many batches may wait for the disk. With [`BATCH_BYTES`] it bounds the memory of receiving to
-/// about 2 MiB (one larger message excepted); a slow disk then holds the socket back.
+/// How many batches may wait for the disk.
 const QUEUE_LENGTH: usize = 8;
+
+/// Bytes that may wait for the disk, in all batches together: a slow disk then holds the socket back. A
+/// batch that is larger, which one huge message can make, waits until the queue is empty and passes
+/// alone.
+const QUEUE_BYTES: u32 = 2 << 20;
 
 /// Bytes gathered before they are handed to the disk.
 pub const BATCH_BYTES: usize = 256 * 1024;
@@ -38,7 +44,9 @@ pub struct StoreOptions {
 pub struct StoreWriter {
     identity: StreamIdentity,
     options: StoreOptions,
-    sender: mpsc::Sender<Vec<Op>>,
+    sender: mpsc::Sender<Batch>,
+    /// Room in the queue, in bytes.
+    room: Arc<Semaphore>,
     positions: watch::Receiver<Positions>,
     failure: Failure,
     /// Steps not yet handed over, and records of the segment behind them.
@@ -94,6 +102,7 @@ impl StoreWriter {
             identity,
             options,
             sender,
+            room: Arc::new(Semaphore::new(QUEUE_BYTES as usize)),
             positions: receiver,
             failure,
             ops: Vec::new(),
@@ -161,8 +170,14 @@ impl StoreWriter {
     }
 
     /// A change of the open transaction.
-    pub fn change(&mut self, lsn: Lsn, message: &[u8]) {
-        self.put(RecordHeader { kind: Kind::Change, flags: 0, xid: 0, lsn }, message);
+    pub fn change(&mut self, lsn: Lsn, message: Payload<'_>) {
+        let header = RecordHeader { kind: Kind::Change, flags: 0, xid: 0, lsn };
+        let Some(kept) = message.kept() else { return self.put(header, message.bytes) };
+        let length = HEADER_BYTES + kept.len();
+        self.main.extend_from_slice(&record::encode_header(header, &kept));
+        self.step(Op::Append { bytes: kept, boundary: self.boundary });
+        self.gathered += length;
+        self.segment_length += length as u64;
     }
 
     /// A description of a relation or a type.
@@ -198,11 +213,17 @@ impl StoreWriter {
     }
 
     /// A message of a streamed transaction; `subxid` is the transaction that it names itself.
-    pub fn stream_message(&mut self, xid: u32, subxid: u32, lsn: Lsn, message: &[u8]) {
+    pub fn stream_message(&mut self, xid: u32, subxid: u32, lsn: Lsn, message: Payload<'_>) {
         let spool = self.spools.entry(xid).or_default();
-        self.gathered += spool.put(subxid, lsn, message);
-        if spool.should_flush() {
-            self.flush_spool(xid);
+        let (length, kept) = spool.put(subxid, lsn, message);
+        self.gathered += length;
+        if kept.is_none() && !spool.should_flush() {
+            return;
+        }
+        spool.passed_by(kept.as_ref().map_or(0, Bytes::len));
+        self.flush_spool(xid);
+        if let Some(bytes) = kept {
+            self.step(Op::Spool { xid, bytes });
         }
     }
 
@@ -319,9 +340,13 @@ impl StoreWriter {
         if self.ops.is_empty() {
             return Ok(());
         }
+        let bytes = u32::try_from(self.gathered).unwrap_or(QUEUE_BYTES).clamp(1, QUEUE_BYTES);
+        let room = Arc::clone(&self.room).acquire_many_owned(bytes).await;
+        // Nobody closes it.
+        let Ok(room) = room else { return Err(self.failed()) };
         self.gathered = 0;
         let ops = std::mem::take(&mut self.ops);
-        self.sender.send(ops).await.map_err(|_| self.failed())
+        self.sender.send(Batch { ops, room }).await.map_err(|_| self.failed())
     }
 
     /// Waits until everything put in order so far is durable.
@@ -389,14 +414,14 @@ impl StoreWriter {
     fn end_append(&mut self) {
         if !self.main.is_empty() {
             let bytes = std::mem::take(&mut self.main);
-            self.ops.push(Op::Append { bytes, boundary: self.boundary });
+            self.ops.push(Op::Append { bytes: bytes.into(), boundary: self.boundary });
         }
     }
 
     /// Turns what a spool has gathered into a step.
     fn flush_spool(&mut self, xid: u32) {
         if let Some(bytes) = self.spools.get_mut(&xid).and_then(OpenSpool::take_pending) {
-            self.step(Op::Spool { xid, bytes });
+            self.step(Op::Spool { xid, bytes: bytes.into() });
         }
     }
 }

@@ -187,7 +187,7 @@ impl World {
             Some(Sent::Data(lsn, data)) => {
                 let (wal_start, wal_end, sent_at) = (lsn, lsn, PgTimestamp(0));
                 let message = XLogData { wal_start, wal_end, sent_at, data: &data };
-                receive.intake.message(&message, &mut receive.store).unwrap()
+                receive.intake.message(&message, None, &mut receive.store).unwrap()
             }
             Some(Sent::Keepalive(keepalive)) => {
                 let flow = receive.intake.keepalive(&keepalive, &mut receive.store).unwrap();
