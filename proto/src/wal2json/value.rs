@@ -110,38 +110,6 @@ fn code_point(text: &str) -> Option<(char, &str)> {
     Some((character, rest.get(4..)?))
 }
 
-#[cfg(test)]
-mod tests {
-    use proptest::prelude::*;
-
-    use super::*;
-
-    proptest! {
-        // Expected: what the JSON parser says.
-        #[test]
-        fn strings_mean_what_json_says(
-            parts in prop::collection::vec(
-                prop_oneof![
-                    prop::sample::select(vec![
-                        "a", "ß", "𝄞", "\\n", "\\t", "\\r", "\\b", "\\f", "\\\"", "\\\\", "\\/",
-                        "\\u0001", "\\u00e9", "\\uD834\\uDD1E", "\\ud834", "\\udd1e", "\\x",
-                        "\\u12", "\\u+123", "\\", "u",
-                    ]).prop_map(str::to_owned),
-                    "[a-f0-9u]{0,5}",
-                ],
-                0..8,
-            ),
-        ) {
-            let json = format!("\"{}\"", parts.concat());
-            // What is no string at all never comes here.
-            if let Ok(raw) = serde_json::from_str::<&RawValue>(&json) {
-                let expected: Option<String> = serde_json::from_str(&json).ok();
-                prop_assert_eq!(string(raw.get()).ok().map(Cow::into_owned), expected);
-            }
-        }
-    }
-}
-
 /// Text form of a bytea: its digits behind `\x`.
 ///
 /// The plugin cuts off two bytes whatever they are, so with `bytea_output` set to `escape` it would
@@ -174,4 +142,36 @@ pub(super) fn boundary(
         end_lsn: position(nextlsn)?,
         commit_time: time.transpose()?,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        // Expected: what the JSON parser says.
+        #[test]
+        fn strings_mean_what_json_says(
+            parts in prop::collection::vec(
+                prop_oneof![
+                    prop::sample::select(vec![
+                        "a", "ß", "𝄞", "\\n", "\\t", "\\r", "\\b", "\\f", "\\\"", "\\\\", "\\/",
+                        "\\u0001", "\\u00e9", "\\uD834\\uDD1E", "\\ud834", "\\udd1e", "\\x",
+                        "\\u12", "\\u+123", "\\", "u",
+                    ]).prop_map(str::to_owned),
+                    "[a-f0-9u]{0,5}",
+                ],
+                0..8,
+            ),
+        ) {
+            let json = format!("\"{}\"", parts.concat());
+            // What is no string at all never comes here.
+            if let Ok(raw) = serde_json::from_str::<&RawValue>(&json) {
+                let expected: Option<String> = serde_json::from_str(&json).ok();
+                prop_assert_eq!(string(raw.get()).ok().map(Cow::into_owned), expected);
+            }
+        }
+    }
 }
