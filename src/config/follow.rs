@@ -40,6 +40,38 @@ pub struct FollowConfig {
     pub segment_bytes: u64,
     /// Go on when an UPDATE or DELETE does not touch exactly one row (K15), counting and naming them.
     pub ignore_missing_rows: bool,
+    /// What the source may forget.
+    pub confirm: Confirm,
+}
+
+/// What is confirmed to the source as flushed: it may forget its log up to there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Confirm {
+    /// What is synced to the disk of this machine.
+    #[default]
+    Durable,
+    /// What the target holds durably, its position included: a lost work directory loses no change.
+    Applied,
+}
+
+impl Confirm {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Durable, Self::Applied];
+
+    /// The word of the option.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Durable => "durable",
+            Self::Applied => "applied",
+        }
+    }
+}
+
+impl std::fmt::Display for Confirm {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.name())
+    }
 }
 
 /// What to print.

@@ -13,7 +13,7 @@ pub use clone::{
     SplitThreshold,
 };
 pub use compare::CompareConfig;
-pub use follow::{FollowConfig, Plugin, PrintConfig};
+pub use follow::{Confirm, FollowConfig, Plugin, PrintConfig};
 pub use list::{List, ListConfig};
 pub use snapshot::{SlotConfig, SnapshotConfig};
 pub use step::{RolesWork, StepConfig, Work};

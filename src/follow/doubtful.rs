@@ -11,8 +11,8 @@ use crate::base::error::{Error, Result, Side};
 use crate::base::ident::{QualifiedName, quote_identifier};
 use crate::base::summary::{Finding, Severity};
 use crate::config::FollowConfig;
-use crate::connect::client::Session;
 use crate::connect::client::settings::{self, SessionRole};
+use crate::connect::client::{Row, Session};
 use crate::local::workdir::{read_optional, replace_file};
 
 /// Name of the file in the store's directory.
@@ -68,6 +68,33 @@ impl Doubtful {
             .map_err(|error| Error::internal(format!("doubtful columns: {error}")))?;
         replace_file(&self.path, &text)
     }
+}
+
+/// Columns whose type has values without a word in JSON.
+const SUSPECTS_SQL: &str = include_str!("sql/suspects.sql");
+
+/// Remembers every column of these tables, by their identifiers, in which a null may come that is none:
+/// for a run that does not know any more in which one did.
+///
+/// # Errors
+/// Those of the source; `File` when they cannot be written.
+pub async fn suspect(
+    source: &mut Session,
+    tables: impl Iterator<Item = u32>,
+    store: &Path,
+) -> Result<()> {
+    let oids: Vec<String> = tables.map(|oid| oid.to_string()).collect();
+    let list = format!("{{{}}}", oids.join(","));
+    let rows = source.query(SUSPECTS_SQL, &[Some(&list)]).await?;
+    let column = |row: &Row| {
+        Ok(DoubtfulColumn {
+            schema: row.text(0)?.to_owned(),
+            table: row.text(1)?.to_owned(),
+            column: row.text(2)?.to_owned(),
+        })
+    };
+    let columns = rows.rows.iter().map(column).collect::<Result<_>>()?;
+    Doubtful::open(store)?.add(columns)
 }
 
 /// Names the columns whose values the plugin has destroyed: those that hold more of them on the source

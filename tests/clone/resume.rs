@@ -90,6 +90,39 @@ fn a_killed_run_is_continued_to_an_identical_end() {
     continue_to_the_end(&pair, &proxy);
 }
 
+// trap X-11
+#[test]
+fn without_its_work_directory_a_run_is_continued_from_what_the_target_knows() {
+    let pair = Pair::with("lostdir", DATABASE);
+    pair.source
+        .psql("create table d (id int); insert into d select generate_series(1, 100)")
+        .unwrap();
+    let proxy = Proxy::in_front_of(pair.source.cluster()).unwrap();
+    proxy.rate(Direction::ToClient, Some(500_000));
+    let program = || pair.program_between(&proxy.uri(pair.source.name()), &pair.target.uri());
+    let running = program().spawn().unwrap();
+    let oid = pair.source_value("select 'd'::regclass::oid");
+    let copied = format!("select count(*) from pgcopydb.part where relation = {oid}");
+    wait_until("a copied table", DEADLINE, || {
+        Ok(pair.target.psql(&copied).is_ok_and(|count| count.trim() == "1"))
+    })
+    .unwrap();
+    running.signal(Signal::Kill).unwrap();
+    running.wait(DEADLINE).unwrap();
+    // Where each row lies, and which transaction wrote it.
+    let places = "select md5(string_agg(ctid::text || xmin::text, ',' order by ctid)) from d";
+    let before = pair.target_value(places);
+    std::fs::remove_dir_all(pair.dir.path().join("work")).unwrap();
+    let other = program().arg("--no-owner").run().unwrap().exit_code(1).unwrap();
+    assert!(other.stderr.contains("none then, --no-owner now"), "{other}");
+    std::fs::remove_dir_all(pair.dir.path().join("work")).unwrap();
+    proxy.rate(Direction::ToClient, None);
+    let output = program().run().unwrap().success().unwrap();
+    assert!(output.stderr.contains("the work directory is new"), "{output}");
+    assert_eq!(pair.target_value(places), before, "a finished table was touched");
+    pair.assert_same();
+}
+
 // trap X-1
 #[test]
 fn kills_at_random_moments_never_lose_or_double_anything() {

@@ -1,6 +1,6 @@
 //! Receiving: what arrives, in which order, what is confirmed, where it ends.
 
-use pgcopydb::config::Plugin;
+use pgcopydb::config::{Confirm, Plugin};
 use pgcopydb::follow::receive::ReceiveEnd;
 use pgcopydb::follow::store::BATCH_BYTES;
 use pgcopydb::local::state::SentinelHandle;
@@ -525,6 +525,61 @@ async fn a_source_that_restarts_is_waited_for() {
     source.sentinel().set_endpos(Some(source.lsn())).unwrap();
     running.ended().await.unwrap();
     assert_eq!(source.changes().await, inserts([1, 2], "a"));
+    drop(source);
+    cluster.stop_immediate().unwrap();
+}
+
+// trap X-11
+#[tokio::test]
+async fn with_confirm_applied_nothing_is_confirmed_that_is_not_applied() {
+    let mut source = Source::new("confirm", TABLE);
+    source.setup().await;
+    source.confirm = Confirm::Applied;
+    let begin = source.confirmed();
+    let sentinel = SentinelHandle::start(&source.state_db()).unwrap();
+    let running = Receiving::start(source.open_with(sentinel.clone()).await.unwrap());
+    let positions = running.positions.clone();
+    let first = source.commit("insert into t values (1, 'a')");
+    until("the first transaction is durable", || positions.borrow().durable >= first).await;
+    let second = source.commit("insert into t values (2, 'a')");
+    until("the second transaction is durable", || positions.borrow().durable >= second).await;
+    assert_eq!(source.confirmed(), begin);
+    // What apply reports.
+    sentinel.report_replayed(first);
+    until("what is applied is confirmed", || source.confirmed() == first).await;
+    running.stop().await;
+    assert_eq!(source.confirmed(), first);
+    // Without the store, what is not applied comes again.
+    std::fs::remove_dir_all(source.cdc()).unwrap();
+    assert_eq!(changes(&source.receive_all().await), [vec!["insert t(2,a)"]]);
+}
+
+// trap X-3
+#[tokio::test]
+async fn a_source_that_shuts_down_does_not_wait_until_changes_are_applied() {
+    let cluster = testbed::Cluster::start(
+        &testbed::Installation::find(Major::V15).unwrap(),
+        testbed::ClusterOptions::default(),
+    )
+    .unwrap();
+    let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
+    let mut source = Source::on(cluster, "shutdown", TABLE);
+    source.setup().await;
+    source.confirm = Confirm::Applied;
+    let begin = source.confirmed();
+    let running = source.receiving().await;
+    let progress = running.progress.clone();
+    source.commit("insert into t values (1, 'a')");
+    until("it streams", || progress.borrow().transactions >= 1).await;
+    let before = progress.borrow().connections;
+    // Fails where the server does not stop in time.
+    let restart = move || cluster.restart(testbed::StopMode::Fast);
+    tokio::task::spawn_blocking(restart).await.unwrap().unwrap();
+    until("it is back", || progress.borrow().connections > before).await;
+    assert_eq!(source.confirmed(), begin);
+    source.sentinel().set_endpos(Some(source.lsn())).unwrap();
+    running.ended().await.unwrap();
+    assert_eq!(source.changes().await, inserts([1], "a"));
     drop(source);
     cluster.stop_immediate().unwrap();
 }

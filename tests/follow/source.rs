@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use pgcopydb::base::error::Result;
 use pgcopydb::base::stop::StopSignal;
-use pgcopydb::config::Plugin;
+use pgcopydb::config::{Confirm, Plugin};
 use pgcopydb::connect::conninfo::{ConnInfo, Environment};
 use pgcopydb::follow::change::{Change, ChangeEvent, OldTuple, Tuple, Value};
 use pgcopydb::follow::decode::{Decoder, Place, Received};
@@ -41,6 +41,7 @@ pub(crate) struct Source {
     pub(crate) uri: Option<String>,
     pub(crate) options: PluginOptions,
     pub(crate) store: StoreOptions,
+    pub(crate) confirm: Confirm,
 }
 
 /// A transaction as it was received.
@@ -69,6 +70,7 @@ impl Source {
             uri: None,
             options: PluginOptions::default(),
             store: StoreOptions { segment_bytes: 1 << 20, disk_bytes_max: None },
+            confirm: Confirm::Durable,
         }
     }
 
@@ -143,7 +145,9 @@ impl Source {
             plugin: self.plugin,
             options,
             store: self.store.clone(),
+            applied: sentinel.row().replay_lsn,
             sentinel,
+            confirm: self.confirm,
         }))
         .await
     }

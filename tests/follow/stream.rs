@@ -64,6 +64,7 @@ impl Stream {
             disk_bytes_max: None,
             segment_bytes: 1 << 24,
             ignore_missing_rows: false,
+            confirm: pgcopydb::config::Confirm::Durable,
         };
         let (scope, capture) = (Scope::all(), Capture::default());
         Self { source, target, config, scope, capture, binary: false }

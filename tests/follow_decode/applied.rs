@@ -35,6 +35,7 @@ fn config(source: &Source, target: &TestDatabase<'_>, plugin: Plugin) -> FollowC
         disk_bytes_max: None,
         segment_bytes: 1 << 24,
         ignore_missing_rows: false,
+        confirm: pgcopydb::config::Confirm::Durable,
     }
 }
 

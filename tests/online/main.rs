@@ -7,5 +7,6 @@ mod end;
 mod hands;
 mod huge;
 mod kills;
+mod lost;
 mod plugins;
 mod support;

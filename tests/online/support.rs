@@ -1,6 +1,6 @@
 //! A source that is written to, a target, and the program between them.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -110,6 +110,16 @@ impl Pair {
             Ok(self.target.psql(DATABASE, sql).is_ok_and(|found| found.trim() == wanted))
         })
         .unwrap();
+    }
+
+    /// What is confirmed to the source.
+    pub(crate) fn confirmed(&self) -> String {
+        self.source_value("select confirmed_flush_lsn from pg_replication_slots")
+    }
+
+    /// The `pg_config` whose tools fit both servers.
+    pub(crate) fn pg_config(&self) -> &Path {
+        &self.pg_config
     }
 
     /// Demands equal rows, definitions and sequences.

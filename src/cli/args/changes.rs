@@ -38,6 +38,10 @@ pub struct ChangeArgs {
     /// Go on when an UPDATE or DELETE finds no row, or several, on the target; they are counted
     #[arg(long)]
     pub ignore_missing_rows: bool,
+    /// What the source may forget: changes that are on this machine's disk, or on the target
+    /// [default: durable]
+    #[arg(long, value_name = "WHAT")]
+    pub confirm: Option<ConfirmArg>,
     /// Size of a file of received changes [default: 64MB]
     #[arg(long, value_name = "SIZE")]
     pub max_replaydb_size: Option<ByteSize>,
@@ -45,6 +49,17 @@ pub struct ChangeArgs {
     /// disk, or 8GB, is left]
     #[arg(long, value_name = "SIZE")]
     pub max_changes_size: Option<ByteSize>,
+}
+
+/// `--confirm`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum ConfirmArg {
+    /// What is synced here.
+    #[value(name = "durable")]
+    Durable,
+    /// What the target holds.
+    #[value(name = "applied")]
+    Applied,
 }
 
 /// `--plugin`.

@@ -22,7 +22,7 @@ mod stream;
 
 use clap::{Args, CommandFactory, Parser, Subcommand};
 
-pub use changes::{ChangeArgs, PluginArg};
+pub use changes::{ChangeArgs, ConfirmArg, PluginArg};
 pub use clone::{CloneArgs, CopyFormatArg};
 pub use common::{CommonArgs, ConnectionArgs, DirectoryArgs, SourceArgs};
 pub use compare::{CompareArgs, CompareCommand, CompareDataArgs, CompareGroup};

@@ -21,8 +21,14 @@ const ALWAYS: [&str; 12] = [
 const RUN: [&str; 4] = ["resume", "restart", "not-consistent", "snapshot"];
 
 /// Options of a step that receives changes.
-const RECEIVE: [&str; 5] =
-    ["wal2json-numeric-as-string", "endpos", "max-replaydb-size", "max-changes-size", "resume"];
+const RECEIVE: [&str; 6] = [
+    "wal2json-numeric-as-string",
+    "endpos",
+    "confirm",
+    "max-replaydb-size",
+    "max-changes-size",
+    "resume",
+];
 
 /// Options that `check` looks at beside those of a schema: what is to be done, not how it continues.
 const EXAMINED: [&str; 17] = [
@@ -46,7 +52,7 @@ const EXAMINED: [&str; 17] = [
 ];
 
 /// Options of commands that receive changes and apply them.
-const CHANGES: [&str; 11] = [
+const CHANGES: [&str; 12] = [
     "plugin",
     "wal2json-numeric-as-string",
     "slot-name",
@@ -56,13 +62,21 @@ const CHANGES: [&str; 11] = [
     "endpos",
     "replay-no-op-updates",
     "ignore-missing-rows",
+    "confirm",
     "max-replaydb-size",
     "max-changes-size",
 ];
 
 /// Options of commands that apply changes which are here.
-const APPLY: [&str; 6] =
-    ["plugin", "origin", "endpos", "filters", "replay-no-op-updates", "ignore-missing-rows"];
+const APPLY: [&str; 7] = [
+    "plugin",
+    "origin",
+    "endpos",
+    "filters",
+    "replay-no-op-updates",
+    "ignore-missing-rows",
+    "confirm",
+];
 
 /// Commands with a shared set of options, and what each uses of it.
 const USED: [(&str, &[&[&str]]); 37] = [

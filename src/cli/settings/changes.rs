@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use super::{Connections, Resolver, ShownSetting, contradiction};
 use crate::base::error::{Error, Result};
 use crate::base::units::ValueError;
-use crate::cli::args::{ChangeArgs, CloneArgs, PluginArg};
+use crate::cli::args::{ChangeArgs, CloneArgs, ConfirmArg, PluginArg};
 use crate::cli::environment::ProcessEnvironment;
-use crate::config::{FollowConfig, Plugin, Resume};
+use crate::config::{Confirm, FollowConfig, Plugin, Resume};
 
 /// Name of slot and origin unless said otherwise.
 const NAME_DEFAULT: &str = "pgcopydb";
@@ -94,7 +94,13 @@ impl Resolver<'_> {
             disk_bytes_max: args.max_changes_size.map(|size| size.0),
             segment_bytes,
             ignore_missing_rows: self.flag("ignore-missing-rows", args.ignore_missing_rows)?,
+            confirm: self.confirm(args.confirm.map(Confirm::from))?,
         })
+    }
+
+    /// What is confirmed to the source.
+    fn confirm(&mut self, given: Option<Confirm>) -> Result<Confirm> {
+        self.value("confirm", given, parse_confirm, Confirm::default())
     }
 
     /// The output plugin.
@@ -128,12 +134,29 @@ fn text(value: &str) -> Result<String, ValueError> {
     Ok(value.to_owned())
 }
 
+/// What `--confirm` names.
+fn parse_confirm(name: &str) -> Result<Confirm, ValueError> {
+    Confirm::ALL
+        .into_iter()
+        .find(|confirm| confirm.name() == name)
+        .ok_or_else(|| ValueError::new("durable or applied", name))
+}
+
 /// The name of a plugin.
 fn parse_plugin(name: &str) -> Result<Plugin, ValueError> {
     [Plugin::Pgoutput, Plugin::Wal2json, Plugin::TestDecoding]
         .into_iter()
         .find(|plugin| plugin.name() == name)
         .ok_or_else(|| ValueError::new("pgoutput, wal2json or test_decoding", name))
+}
+
+impl From<ConfirmArg> for Confirm {
+    fn from(confirm: ConfirmArg) -> Self {
+        match confirm {
+            ConfirmArg::Durable => Self::Durable,
+            ConfirmArg::Applied => Self::Applied,
+        }
+    }
 }
 
 impl From<PluginArg> for Plugin {

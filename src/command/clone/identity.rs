@@ -195,13 +195,23 @@ pub(super) fn check(found: &RunRecord, now: &RunRecord, resume: Resume) -> Resul
         ));
     }
     if resume != Resume::Restart && found.options_digest != now.options_digest {
-        return Err(Error::state(format!(
-            "the unfinished migration on the target was begun with other options: {} then, {} now",
-            found.options, now.options
-        ))
-        .hint("Repeat the options of the first start, or start over with --restart."));
+        return same_options(&found.options, &now.options);
     }
     Ok(())
+}
+
+/// Demands that the options are those that the migration on the target was begun with.
+///
+/// # Errors
+/// `State` naming both.
+pub(super) fn same_options(then: &str, now: &str) -> Result<()> {
+    if then == now {
+        return Ok(());
+    }
+    Err(Error::state(format!(
+        "the migration on the target was begun with other options: {then} then, {now} now"
+    ))
+    .hint("Repeat the options of the first start, or start over with --restart."))
 }
 
 /// 32 random hex digits: the hasher's keys are random per process and per call.

@@ -126,18 +126,30 @@ async fn clone(
     target.lock().await?;
     let state = StateHandle::open(&directory.state_db())?;
     let opening = identity::open_run(config, &filters, &state, &mut source, &mut target).await?;
-    if let Opening::Complete(run) = opening
-        && ledger::open(target.session().await?).await?.is_none()
-    {
-        tracing::info!(
-            run = run.run_id,
-            "an earlier run has already completed, nothing is left to do; --restart starts over"
-        );
-        return Ok(CloneOutcome::default());
+    let found = ledger::open(target.session().await?).await?;
+    let copied = provider.as_ref().and_then(|provider| provider.copied.as_deref());
+    match (&opening, copied) {
+        (Opening::Complete(run), _) if found.is_none() => {
+            tracing::info!(
+                run = run.run_id,
+                "an earlier run has already completed, nothing is left to do; --restart starts over"
+            );
+            return Ok(CloneOutcome::default());
+        }
+        (Opening::Fresh(_), Some(options)) if found.is_none() => {
+            identity::same_options(options, &identity::options_text(config, &filters))?;
+            state.finish().await?;
+            tracing::info!(
+                "the work directory is new, the copy on the target is complete: nothing is copied"
+            );
+            return Ok(CloneOutcome::default());
+        }
+        _ => {}
     }
     let mut pass = Pass::new(config, filters, directory, state, events, stop, started);
     pass.provider = provider;
-    pass.open_ledger(&mut target).await?;
+    pass.directory_is_new = matches!(opening, Opening::Fresh(_));
+    pass.found = found;
     let summary = passes(&mut pass, Some(source), None, &mut target).await?;
     Ok(CloneOutcome { summary, plan_text: None })
 }

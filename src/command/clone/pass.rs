@@ -24,6 +24,7 @@ use crate::command::preflight;
 use crate::config::{CloneConfig, Resume, Work};
 use crate::connect::client::Session;
 use crate::connect::client::settings::{Maintenance, MaintenanceFacts, SessionRole};
+use crate::follow::setup::record;
 use crate::job::schema::roles::Passwords;
 use crate::ledger::{self, ObjectKind, RunRecord, Stage};
 use crate::local::state::StateHandle;
@@ -54,6 +55,8 @@ pub(super) struct Pass<'a> {
     started: Instant,
     /// The run that the target holds.
     pub(super) found: Option<RunRecord>,
+    /// The work directory knows nothing of the run that the target holds.
+    pub(super) directory_is_new: bool,
     /// `--restart` has not been honoured yet.
     pub(super) restart: bool,
     /// Gives the snapshots when changes are followed.
@@ -97,6 +100,7 @@ impl<'a> Pass<'a> {
             stop,
             started,
             found: None,
+            directory_is_new: false,
             restart: config.resume == Resume::Restart,
             provider: None,
             work: Work::Everything,
@@ -214,6 +218,12 @@ impl<'a> Pass<'a> {
             ledger::create(session, &fresh).await?;
             self.found = Some(fresh);
             self.restart = false;
+        } else if self.directory_is_new {
+            tracing::info!(
+                run = found.run_id,
+                stage = found.stage.word(),
+                "the work directory is new, the run is not: continuing from what the target knows of it"
+            );
         } else {
             tracing::info!(run = found.run_id, stage = found.stage.word(), "continuing");
         }
@@ -550,7 +560,12 @@ impl<'a> Pass<'a> {
             ledger::set_stage(session, Stage::Complete).await?;
             self.state.flush().await?;
             self.state.finish().await?;
-            ledger::remove_and(session, &self.last).await?;
+            let noted = self.provider.as_ref().map(|provider| {
+                let options = identity::options_text(self.config, &self.filters);
+                record::copied_sql(&provider.origin, &options)
+            });
+            let last = noted.unwrap_or_default() + &self.last;
+            ledger::remove_and(session, &last).await?;
         } else if whole && self.ends_ledger() {
             self.state.flush().await?;
             ledger::remove_and(session, &self.last).await?;

@@ -50,6 +50,10 @@ pub(in crate::command) struct Provider {
     pub(in crate::command) next: Box<dyn FnMut() -> Providing + Send>,
     /// Where the slot begins: the stream has what was committed after this, nothing before.
     pub(in crate::command) slot_lsn: Lsn,
+    /// Name of the position on the target, where the end of the copy is noted.
+    pub(in crate::command) origin: String,
+    /// The options of a copy that is complete, as noted there.
+    pub(in crate::command) copied: Option<String>,
 }
 
 /// The snapshot to import: the one that the option names, else the one that `pgcopydb snapshot` holds

@@ -15,6 +15,7 @@ mod closing;
 mod copy;
 mod monitor;
 mod prepare;
+mod recover;
 mod sequences;
 mod snapshots;
 

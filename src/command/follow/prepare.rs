@@ -4,6 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use proto::lsn::Lsn;
 
+use super::recover::recover;
 use crate::base::error::{Error, Result, Side};
 use crate::base::ident::{QualifiedName, quote_identifier};
 use crate::base::stop::StopSignal;
@@ -41,6 +42,8 @@ pub(super) struct Prepared {
     pub(super) position: Lsn,
     /// Mode and positions.
     pub(super) sentinel: SentinelHandle,
+    /// The options of a copy that is complete, as the target knows them.
+    pub(super) copied: Option<String>,
     /// What a person should know.
     pub(super) findings: Vec<Finding>,
     /// Which tables are followed.
@@ -110,6 +113,7 @@ pub(super) async fn prepare(
         start_over(follow, &directory).await?;
     }
     let followed = Box::pin(followed(follow)).await?;
+    let copied = Box::pin(recover(follow, &followed, &directory)).await?;
     let choice = TableChoice::Only(followed.oids.clone());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
     let ready = tokio::select! {
@@ -140,6 +144,7 @@ pub(super) async fn prepare(
         held,
         position,
         sentinel,
+        copied,
         findings: ready.findings,
     })
 }
@@ -191,7 +196,7 @@ fn ancestors(catalog: &SourceCatalog) -> HashMap<QualifiedName, Vec<QualifiedNam
 }
 
 /// A session on the target.
-async fn target(follow: &FollowConfig) -> Result<Session> {
+pub(super) async fn target(follow: &FollowConfig) -> Result<Session> {
     let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
     settings::pin(&mut session, SessionRole::TargetWriter).await?;
     Ok(session)
@@ -217,6 +222,8 @@ impl Prepared {
                 disk_bytes_max: follow.disk_bytes_max,
             },
             sentinel: self.sentinel.clone(),
+            applied: self.position,
+            confirm: follow.confirm,
         }
     }
 
@@ -246,6 +253,11 @@ impl Followed {
     /// Names of the tables.
     pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
         self.tables.iter()
+    }
+
+    /// Identifiers of the tables on the source.
+    pub(super) fn oids(&self) -> impl Iterator<Item = u32> {
+        self.oids.iter().copied()
     }
 
     /// Whether the changes of a table of the source are followed.

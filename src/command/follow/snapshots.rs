@@ -72,7 +72,8 @@ pub(super) fn provider(
             None => Box::pin(temporary(source.clone(), plugin)),
         }
     });
-    Provider { next, slot_lsn }
+    let origin = prepared.record.origin.clone();
+    Provider { next, slot_lsn, origin, copied: prepared.copied.clone() }
 }
 
 /// Exports a snapshot whose place in the log is known. The slot goes with its session.

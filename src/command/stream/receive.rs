@@ -47,7 +47,9 @@ pub async fn run(config: &FollowConfig, tap: Option<Tap>, stop: &StopSignal) -> 
             segment_bytes: config.segment_bytes,
             disk_bytes_max: config.disk_bytes_max,
         },
+        applied: sentinel.row().replay_lsn,
         sentinel: sentinel.clone(),
+        confirm: config.confirm,
     };
     let mut receiver = Receiver::open(settings).await?;
     if let Some(tap) = tap {

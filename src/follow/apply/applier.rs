@@ -147,10 +147,12 @@ impl Applier {
             exact: Exact::new(config.replay_no_op_updates),
             prepared: Prepared::default(),
             ignore_missing_rows: config.ignore_missing_rows,
+            confirm: config.confirm,
             progress: progress_sender,
             unflushed: VecDeque::new(),
             commit_time: None,
             written: position,
+            written_at: Instant::now(),
         };
         let task = tokio::spawn(worker.run(receiver, used_sender, done_sender));
         let starts = scope.starts.clone();

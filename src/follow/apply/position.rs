@@ -46,13 +46,14 @@ pub async fn create(session: &mut Session, name: &str, start: Lsn) -> Result<()>
 /// Whether the table of positions exists.
 const TABLE_EXISTS_SQL: &str = "select pg_catalog.to_regclass('pgcopydb.follow') is not null";
 
-/// Adds the row of a position, durably: the slot goes on from here whatever happens to the target.
+/// Adds the row of a position, durably: the slot goes on from here whatever happens to the target. The
+/// other two columns are those of `follow::setup::record`.
 async fn insert(session: &mut Session, name: &str, start: Lsn) -> Result<()> {
     let sql = format!(
         "begin; set local synchronous_commit = on; \
          create schema if not exists pgcopydb; \
          create table if not exists pgcopydb.follow \
-         (name text primary key, position pg_catalog.pg_lsn not null); \
+         (name text primary key, position pg_catalog.pg_lsn not null, slot text, copied text); \
          insert into pgcopydb.follow (name, position) \
          values ({}, '{start}') on conflict (name) do nothing; commit",
         quote_literal(name)

@@ -30,6 +30,7 @@ use super::row::Step;
 use super::setwise::Unit;
 use super::train::{Expect, Failure, Missed, Prepared, Train};
 use crate::base::error::{Class, Error, Result, Side};
+use crate::config::Confirm;
 use crate::connect::client::Session;
 use crate::connect::client::retry::Backoff;
 
@@ -39,6 +40,9 @@ const SETTLE_AFTER: Duration = Duration::from_millis(200);
 
 /// How often the position of an idle stream is written: it only spares reading empty changes again.
 const IDLE_POSITION_AFTER: Duration = Duration::from_secs(10);
+
+/// The same where the source keeps its log until then.
+const CONFIRMED_POSITION_AFTER: Duration = Duration::from_secs(1);
 
 /// Conflicts with other sessions of the target (deadlock, serialization) tried again at most, per batch.
 const CONFLICTS_MAX: u32 = 20;
@@ -65,6 +69,8 @@ pub(super) struct Worker {
     pub(super) prepared: Prepared,
     /// Whether rows that are missing are let pass.
     pub(super) ignore_missing_rows: bool,
+    /// Whether positions count as applied before they are in the target's row.
+    pub(super) confirm: Confirm,
     /// What others see.
     pub(super) progress: watch::Sender<ApplyProgress>,
     /// Commits that may not be flushed yet: place in the target's log, position reached.
@@ -73,6 +79,8 @@ pub(super) struct Worker {
     pub(super) commit_time: Option<PgTimestamp>,
     /// Position written to the target last.
     pub(super) written: Lsn,
+    /// When that was.
+    pub(super) written_at: tokio::time::Instant,
 }
 
 /// Where the target's log ends, and how far it is flushed.
@@ -137,7 +145,12 @@ impl Worker {
             return Ok(());
         }
         let behind = self.progress.borrow().committed > self.written;
-        if !self.unflushed.is_empty() || (behind && since.elapsed() >= IDLE_POSITION_AFTER) {
+        let due = match self.confirm {
+            Confirm::Durable => since.elapsed() >= IDLE_POSITION_AFTER,
+            // Positions may come without end: what counts is how old the row is.
+            Confirm::Applied => self.written_at.elapsed() >= CONFIRMED_POSITION_AFTER,
+        };
+        if !self.unflushed.is_empty() || (behind && due) {
             return self.settle().await;
         }
         Ok(())
@@ -314,6 +327,7 @@ impl Worker {
         };
         self.position.set_current(lsn);
         self.written = lsn;
+        self.written_at = tokio::time::Instant::now();
         self.commit_time = time.or(self.commit_time);
         self.unflushed.push_back((end, lsn));
         let applied = self.take_flushed(flushed);
@@ -344,6 +358,14 @@ impl Worker {
 
     /// Notes a position that needs no rows.
     fn advance(&mut self, lsn: Lsn) {
+        if self.confirm == Confirm::Applied {
+            self.progress.send_if_modified(|progress| {
+                let moved = lsn > progress.committed;
+                progress.committed = progress.committed.max(lsn);
+                moved
+            });
+            return;
+        }
         if let Some((_, last)) = self.unflushed.back_mut() {
             *last = lsn.max(*last);
         }
@@ -375,6 +397,7 @@ impl Worker {
         train.run(&mut Vec::new()).await.map_err(|failure| message::explain(failure, &none))?;
         self.position.set_current(lsn);
         self.written = lsn;
+        self.written_at = tokio::time::Instant::now();
         self.unflushed.clear();
         self.progress.send_modify(|progress| progress.applied = progress.applied.max(lsn));
         Ok(())

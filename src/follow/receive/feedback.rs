@@ -1,7 +1,8 @@
 //! Tells the source how far we are, from a task of its own.
 //!
 //! What is confirmed as flushed is [`Positions::durable`] and nothing else: the end of a transaction, or
-//! a position at which none is open, synced to our disk (A8). The task depends on nothing that receive
+//! a position at which none is open, synced to our disk (A8). With [`Confirm::Applied`] it is what the
+//! target holds of that. The task depends on nothing that receive
 //! may wait for, so a full disk or a slow apply neither times the connection out nor keeps WAL.
 
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep_until};
 
 use crate::base::error::Result;
+use crate::config::Confirm;
 use crate::connect::client::replication::FeedbackWriter;
 use crate::follow::store::Positions;
 
@@ -27,6 +29,8 @@ const PAUSE_MIN: Duration = Duration::from_millis(100);
 /// What receive tells the feedback task.
 #[derive(Debug, Default)]
 pub(super) struct Reported {
+    /// What is confirmed.
+    confirm: Confirm,
     received: AtomicU64,
     applied: AtomicU64,
     /// An answer of the server is wanted with the next update.
@@ -35,6 +39,11 @@ pub(super) struct Reported {
 }
 
 impl Reported {
+    /// Nothing received, nothing applied.
+    pub(super) fn new(confirm: Confirm) -> Self {
+        Self { confirm, ..Self::default() }
+    }
+
     /// Notes what was received.
     pub(super) fn set_received(&self, lsn: Lsn) {
         self.received.fetch_max(lsn.0, Ordering::Relaxed);
@@ -42,7 +51,15 @@ impl Reported {
 
     /// Notes what is applied and durable on the target.
     pub(super) fn set_applied(&self, lsn: Lsn) {
-        self.applied.store(lsn.0, Ordering::Relaxed);
+        let before = self.applied.swap(lsn.0, Ordering::Relaxed);
+        if self.confirm == Confirm::Applied && before != lsn.0 {
+            self.now.notify_one();
+        }
+    }
+
+    /// Whether the source is kept from forgetting what is durable here up to this position.
+    pub(super) fn holds_back(&self, position: Lsn) -> bool {
+        self.confirm == Confirm::Applied && self.applied.load(Ordering::Relaxed) < position.0
     }
 
     /// The server wants an update at once.
@@ -60,11 +77,15 @@ impl Reported {
     pub(super) fn update(&self, durable: Lsn) -> StandbyStatusUpdate {
         let applied = Lsn(self.applied.load(Ordering::Relaxed));
         let ask = self.ask.swap(false, Ordering::Relaxed);
+        // For the server's views; it must not look further than what is flushed.
+        let applied = applied.min(durable);
         StandbyStatusUpdate {
             written: Lsn(self.received.load(Ordering::Relaxed)).max(durable),
-            flushed: durable,
-            // For the server's views; it must not look further than what is flushed.
-            applied: applied.min(durable),
+            flushed: match self.confirm {
+                Confirm::Durable => durable,
+                Confirm::Applied => applied,
+            },
+            applied,
             sent_at: now(),
             reply: if ask { ReplyWish::Now } else { ReplyWish::WhenConvenient },
         }
@@ -91,10 +112,11 @@ pub(super) async fn run(
     let mut confirmed = Lsn::INVALID;
     loop {
         let durable = positions.borrow_and_update().durable;
-        output.send(&reported.update(durable)).await?;
-        if durable != confirmed {
-            tracing::debug!(flushed = %durable, "confirmed to the source");
-            confirmed = durable;
+        let update = reported.update(durable);
+        output.send(&update).await?;
+        if update.flushed != confirmed {
+            confirmed = update.flushed;
+            tracing::debug!(flushed = %confirmed, "confirmed to the source");
         }
         let sent = Instant::now();
         tokio::select! {
@@ -108,8 +130,11 @@ pub(super) async fn run(
                 }
                 return Ok(());
             }
-            () = reported.now.notified() => {}
-            () = moved(&mut positions, confirmed) => sleep_until(sent + PAUSE_MIN).await,
+            // A server that is kept waiting asks again as soon as it is answered.
+            () = reported.now.notified() => if reported.confirm == Confirm::Applied {
+                sleep_until(sent + PAUSE_MIN).await;
+            },
+            () = moved(&mut positions, durable) => sleep_until(sent + PAUSE_MIN).await,
             () = sleep_until(sent + every) => {}
         }
     }
@@ -147,6 +172,23 @@ mod tests {
         );
         reported.set_received(Lsn(100));
         assert_eq!(reported.update(Lsn(500)).written, Lsn(900), "received never goes back");
+    }
+
+    #[test]
+    fn when_told_so_only_what_is_durable_and_applied_is_confirmed() {
+        let reported = Reported::new(Confirm::Applied);
+        reported.set_received(Lsn(900));
+        assert_eq!(reported.update(Lsn(500)).flushed, Lsn::INVALID, "the server passes it over");
+        reported.set_applied(Lsn(300));
+        let update = reported.update(Lsn(500));
+        assert_eq!(
+            (update.written, update.flushed, update.applied),
+            (Lsn(900), Lsn(300), Lsn(300))
+        );
+        assert!(reported.holds_back(Lsn(500)) && !reported.holds_back(Lsn(300)));
+        reported.set_applied(Lsn(700));
+        assert_eq!(reported.update(Lsn(500)).flushed, Lsn(500));
+        assert!(!Reported::default().holds_back(Lsn(500)));
     }
 
     #[test]

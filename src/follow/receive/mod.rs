@@ -28,7 +28,7 @@ use tokio::sync::watch;
 
 use crate::base::error::{Class, Error, ErrorKind, Result, Side};
 use crate::base::stop::StopSignal;
-use crate::config::Plugin;
+use crate::config::{Confirm, Plugin};
 use crate::connect::client::Session;
 use crate::connect::client::replication::ReplicationSession;
 use crate::connect::client::retry::Backoff;
@@ -67,6 +67,10 @@ pub struct ReceiveSettings {
     pub store: StoreOptions,
     /// Where end position and applied position come from, and where ours goes to.
     pub sentinel: SentinelHandle,
+    /// What the target holds: a store that is not there begins here.
+    pub applied: Lsn,
+    /// What is confirmed to the source.
+    pub confirm: Confirm,
 }
 
 /// How receiving ended.
@@ -122,7 +126,8 @@ impl Receiver {
     pub async fn open(mut settings: ReceiveSettings) -> Result<Self> {
         settings.source.socket.tcp_user_timeout.get_or_insert(USER_TIMEOUT);
         let held = store::read_state(&settings.directory)?;
-        let durable = held.as_ref().map_or(settings.slot.consistent_point, |held| held.durable);
+        let start = settings.slot.consistent_point.max(settings.applied);
+        let durable = held.as_ref().map_or(start, |held| held.durable);
         // The newest segment knows the timeline that its changes came from.
         let timeline = held.map_or(settings.slot.timeline, |held| held.identity.timeline);
         let mut session = connect(&settings).await?;

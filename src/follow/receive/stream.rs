@@ -49,7 +49,42 @@ struct Running {
     feedback: JoinHandle<Result<()>>,
     end: oneshot::Sender<()>,
     heard: Instant,
+    insisting: Insisting,
 }
+
+/// A server that asks again and again how far we are, as it does when it shuts down: it waits until
+/// everything is confirmed, which with [`Confirm::Applied`](crate::config::Confirm) may be long.
+#[derive(Debug)]
+struct Insisting {
+    /// Where it is.
+    at: Lsn,
+    /// Since when it asks about this position.
+    since: Instant,
+    questions: u32,
+}
+
+impl Insisting {
+    /// It has not asked.
+    fn new() -> Self {
+        Self { at: Lsn::INVALID, since: Instant::now(), questions: 0 }
+    }
+
+    /// It asks; `true` when it has done so for too long.
+    fn asks(&mut self, at: Lsn) -> bool {
+        if at != self.at {
+            *self = Self { at, ..Self::new() };
+        }
+        self.questions += 1;
+        self.questions >= QUESTIONS_MIN && self.since.elapsed() >= QUESTIONS_TIME
+    }
+}
+
+/// How often a server asks at least before it counts as insisting. One that serves asks when it hears
+/// nothing from us, which never is so.
+const QUESTIONS_MIN: u32 = 10;
+
+/// How long a server that shuts down is kept waiting: apply has this long to come to the end.
+const QUESTIONS_TIME: Duration = Duration::from_secs(5);
 
 impl Drop for Running {
     fn drop(&mut self) {
@@ -139,7 +174,7 @@ impl Receiver {
             error.during(format!("start replication on slot \"{}\"", settings.slot.slot))
         })?;
         tracing::info!(slot = settings.slot.slot, %from, "receiving changes");
-        let reported = Arc::new(Reported::default());
+        let reported = Arc::new(Reported::new(settings.confirm));
         reported.set_received(self.intake.received());
         if self.intake.endpos().is_some() {
             reported.ask();
@@ -148,7 +183,8 @@ impl Receiver {
         let positions = self.store.positions();
         let feedback =
             tokio::spawn(feedback::run(output, Arc::clone(&reported), positions, every, ended));
-        Ok(Running { reader, reported, feedback, end, heard: Instant::now() })
+        let (heard, insisting) = (Instant::now(), Insisting::new());
+        Ok(Running { reader, reported, feedback, end, heard, insisting })
     }
 
     /// Takes everything that is in the read buffer, up to a batch.
@@ -174,6 +210,10 @@ impl Receiver {
                         // A server that shuts down waits until everything is confirmed.
                         self.intake.store_idle_position(&mut self.store)?;
                         running.reported.answer();
+                        let at = keepalive.wal_end;
+                        if running.reported.holds_back(at) && running.insisting.asks(at) {
+                            return Err(kept_waiting());
+                        }
                     }
                     flow
                 }
@@ -323,6 +363,15 @@ fn applied(row: SentinelRow) -> Lsn {
 /// An error for a stream that the server ended, as it does when it shuts down.
 fn ended() -> Error {
     let source = std::io::Error::new(std::io::ErrorKind::ConnectionAborted, "the server ended it");
+    Error::connection(Side::Source, "the stream of changes", source)
+}
+
+/// An error for a server that shuts down and would wait until changes are applied: it may go.
+fn kept_waiting() -> Error {
+    let source = std::io::Error::new(
+        std::io::ErrorKind::ConnectionAborted,
+        "the server shuts down and waits for changes that are not applied yet",
+    );
     Error::connection(Side::Source, "the stream of changes", source)
 }
 

@@ -10,6 +10,7 @@
 
 pub mod cleanup;
 pub mod publication;
+pub mod record;
 pub mod requirements;
 mod text_plugins;
 
@@ -217,17 +218,24 @@ pub async fn check(
 pub async fn create_position(target: &ConnInfo, record: &SlotRecord, resume: bool) -> Result<Lsn> {
     let mut session = Session::connect(Side::Target, target, "setup").await?;
     pin(&mut session, SessionRole::TargetWriter).await?;
+    let position = position_at(&mut session, record, resume).await?;
+    record::write(&mut session, record).await?;
+    Ok(position)
+}
+
+/// Creates the position, or checks the one that is there.
+async fn position_at(session: &mut Session, record: &SlotRecord, resume: bool) -> Result<Lsn> {
     let start = record.consistent_point;
-    match position::read(&mut session, &record.origin).await? {
+    match position::read(session, &record.origin).await? {
         None => {
-            position::create(&mut session, &record.origin, start).await?;
+            position::create(session, &record.origin, start).await?;
             tracing::info!(origin = record.origin, position = %start, "created the position on the target");
             Ok(start)
         }
         // Made, and interrupted before it was moved.
         Some(found) if !found.is_valid() => {
-            position::remove(&mut session, &record.origin).await?;
-            position::create(&mut session, &record.origin, start).await?;
+            position::remove(session, &record.origin).await?;
+            position::create(session, &record.origin, start).await?;
             Ok(start)
         }
         Some(found) if found == start || (resume && found > start) => Ok(found),
