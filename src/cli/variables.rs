@@ -16,7 +16,7 @@ pub struct Mirrored {
 /// empty value counts as not set.
 ///
 /// Source: spec/commands.md 3.1.
-pub const MIRRORED: [Mirrored; 22] = [
+pub const MIRRORED: [Mirrored; 23] = [
     Mirrored { name: "PGCOPYDB_SOURCE_PGURI", option: "source" },
     Mirrored { name: "PGCOPYDB_TARGET_PGURI", option: "target" },
     Mirrored { name: "PGCOPYDB_TABLE_JOBS", option: "table-jobs" },
@@ -39,6 +39,7 @@ pub const MIRRORED: [Mirrored; 22] = [
     Mirrored { name: "PGCOPYDB_WAL2JSON_NUMERIC_AS_STRING", option: "wal2json-numeric-as-string" },
     Mirrored { name: "PGCOPYDB_REPLAY_NO_OP_UPDATES", option: "replay-no-op-updates" },
     Mirrored { name: "PGCOPYDB_CONFIRM", option: "confirm" },
+    Mirrored { name: "PGCOPYDB_TARGET_READ_ONLY", option: "target-read-only" },
 ];
 
 /// A variable without an option.

@@ -42,6 +42,8 @@ pub struct FollowConfig {
     pub ignore_missing_rows: bool,
     /// What the source may forget.
     pub confirm: Confirm,
+    /// Make new sessions of others on the target read-only while changes are followed.
+    pub target_read_only: bool,
 }
 
 /// What is confirmed to the source as flushed: it may forget its log up to there.

@@ -238,3 +238,31 @@ fn a_stalled_apply_does_not_keep_the_source_waiting_for_feedback() {
         assert!(!log.contains("due to replication timeout"), "{log}");
     }
 }
+
+// trap X-11
+#[test]
+fn with_confirm_applied_prefetch_confirms_what_catchup_has_applied() {
+    let run = Run::new("confirmed", TABLE);
+    run.copy_by_hand("pgoutput");
+    run.ok(&["stream", "setup"]);
+    let name = run.source.name();
+    let sql =
+        format!("select confirmed_flush_lsn from pg_replication_slots where slot_name = '{name}'");
+    let confirmed = || run.source.psql(&sql).unwrap().trim().to_owned();
+    let prefetch = |endpos: &str| {
+        run.ok(&["stream", "prefetch", "--confirm", "applied", "--endpos", endpos.trim()]);
+    };
+    let begin = confirmed();
+    run.source.psql("insert into t values (2, 'two')").unwrap();
+    prefetch(&run.position());
+    assert_eq!(confirmed(), begin, "received, not applied");
+    run.in_directory(&["stream", "sentinel", "set", "apply"]);
+    run.ok(&["stream", "catchup", "--confirm", "applied"]);
+    assert_eq!(run.rows(&run.target), run.rows(&run.source));
+    assert_eq!(confirmed(), begin, "nobody is there to tell the source");
+    run.source.psql("insert into t values (3, 'three')").unwrap();
+    prefetch(&run.position());
+    assert_eq!(confirmed(), run.sentinel("--replay-lsn"));
+    assert_ne!(confirmed(), begin);
+    run.ok(&["stream", "cleanup"]);
+}

@@ -313,3 +313,27 @@ async fn a_slot_waits_for_an_open_transaction_and_comes_when_it_ends() {
     session.run("commit").unwrap();
     assert!(within(making).await.unwrap().unwrap().holder.is_some());
 }
+
+// trap X-4
+#[tokio::test]
+async fn standbys_may_keep_a_copy_of_the_slot_where_the_version_knows_it() {
+    let source = Source::on(shared(Major::V18), "failover", ZOO);
+    source.setup().await;
+    let sql = "select failover from pg_replication_slots where slot_name = current_database()";
+    assert_eq!(source.value(sql), "t");
+    // One that somebody made without stays as it is and is used.
+    let other = Source::on(shared(Major::V18), "without", ZOO);
+    other.setup().await;
+    let name = other.db.name();
+    let sql = format!("select pg_drop_replication_slot('{name}')");
+    other.db.psql(&sql).unwrap();
+    let sql = format!("select pg_create_logical_replication_slot('{name}', 'pgoutput')");
+    other.db.psql(&sql).unwrap();
+    assert!(other.setup().await.holder.is_none());
+    assert_eq!(
+        other.value(
+            "select failover from pg_replication_slots where slot_name = current_database()"
+        ),
+        "f"
+    );
+}

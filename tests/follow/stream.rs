@@ -65,6 +65,7 @@ impl Stream {
             segment_bytes: 1 << 24,
             ignore_missing_rows: false,
             confirm: pgcopydb::config::Confirm::Durable,
+            target_read_only: false,
         };
         let (scope, capture) = (Scope::all(), Capture::default());
         Self { source, target, config, scope, capture, binary: false }

@@ -36,6 +36,7 @@ fn config(source: &Source, target: &TestDatabase<'_>, plugin: Plugin) -> FollowC
         segment_bytes: 1 << 24,
         ignore_missing_rows: false,
         confirm: pgcopydb::config::Confirm::Durable,
+        target_read_only: false,
     }
 }
 

@@ -133,13 +133,9 @@ fn with_confirm_applied_a_lost_directory_loses_nothing_at_any_moment() {
 fn with_confirm_applied_an_idle_database_keeps_no_log_of_its_busy_neighbours() {
     let pair = Pair::with(TABLES);
     pair.source.create_database("neighbour").unwrap();
-    let running = pair.program(&["follow"]).args(APPLIED);
-    pair.program(&["clone", "--follow", "--endpos", &pair.source_end()])
-        .run()
-        .unwrap()
-        .success()
-        .unwrap();
-    let running = running.spawn().unwrap();
+    let running = pair.program(&["clone", "--follow"]).args(APPLIED).spawn().unwrap();
+    pair.source_value("insert into quick values (0, 'followed')");
+    pair.wait_for_target("a change", "select count(*) from quick where id = 0", "1");
     pair.source.psql("neighbour", "create table t as select generate_series(1, 10000)").unwrap();
     let written = pair.source_end();
     wait_until("what only the neighbour wrote is confirmed", DEADLINE, || {

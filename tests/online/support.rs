@@ -41,8 +41,13 @@ impl Pair {
 
     /// The program with a command, its two ends and its work directory.
     pub(crate) fn program(&self, words: &[&str]) -> Pgcopydb {
-        let (source, target) = (self.source.uri(DATABASE), self.target.uri(DATABASE));
-        let program = Pgcopydb::new().unwrap().args(words).ends(&source, &target);
+        self.program_to(&self.target.uri(DATABASE), words)
+    }
+
+    /// The same with a target of one's own.
+    pub(crate) fn program_to(&self, target: &str, words: &[&str]) -> Pgcopydb {
+        let source = self.source.uri(DATABASE);
+        let program = Pgcopydb::new().unwrap().args(words).ends(&source, target);
         program.arg("--dir").arg(self.work()).env("PG_CONFIG", &self.pg_config).deadline(DEADLINE)
     }
 

@@ -17,6 +17,9 @@ pub const IDENTIFY_SYSTEM: &str = "IDENTIFY_SYSTEM";
 /// `CREATE_REPLICATION_SLOT`, instead of bare keywords.
 const OPTION_LIST_SINCE: u32 = 150_000;
 
+/// First server version that knows `FAILOVER`.
+const FAILOVER_SINCE: u32 = 170_000;
+
 /// How long a slot lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lifetime {
@@ -37,6 +40,16 @@ pub enum SlotSnapshot {
     Use,
 }
 
+/// Whether standbys may keep a copy of a slot, so that it is there when one of them takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Failover {
+    /// No.
+    Off,
+    /// Yes, where the server's version knows it. Neither a standby nor a temporary slot can have it.
+    /// Source: <https://www.postgresql.org/docs/17/protocol-replication.html>.
+    Wanted,
+}
+
 /// `CREATE_REPLICATION_SLOT` for logical decoding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CreateSlot<'a> {
@@ -48,6 +61,8 @@ pub struct CreateSlot<'a> {
     pub lifetime: Lifetime,
     /// What happens with its snapshot.
     pub snapshot: SlotSnapshot,
+    /// Whether standbys may keep a copy.
+    pub failover: Failover,
 }
 
 impl CreateSlot<'_> {
@@ -65,15 +80,21 @@ impl CreateSlot<'_> {
             Lifetime::Permanent => "",
             Lifetime::Temporary => " TEMPORARY",
         };
-        let snapshot = match (self.snapshot, server_version >= OPTION_LIST_SINCE) {
-            (SlotSnapshot::Export, true) => "(SNAPSHOT 'export')",
-            (SlotSnapshot::Nothing, true) => "(SNAPSHOT 'nothing')",
-            (SlotSnapshot::Use, true) => "(SNAPSHOT 'use')",
+        let options = match (self.snapshot, server_version >= OPTION_LIST_SINCE) {
+            (SlotSnapshot::Export, true) => "SNAPSHOT 'export'",
+            (SlotSnapshot::Nothing, true) => "SNAPSHOT 'nothing'",
+            (SlotSnapshot::Use, true) => "SNAPSHOT 'use'",
             (SlotSnapshot::Export, false) => "EXPORT_SNAPSHOT",
             (SlotSnapshot::Nothing, false) => "NOEXPORT_SNAPSHOT",
             (SlotSnapshot::Use, false) => "USE_SNAPSHOT",
         };
-        Ok(format!("CREATE_REPLICATION_SLOT {slot}{temporary} LOGICAL {plugin} {snapshot}"))
+        let failover = self.failover == Failover::Wanted && server_version >= FAILOVER_SINCE;
+        let options = match server_version >= OPTION_LIST_SINCE {
+            true if failover => format!("({options}, FAILOVER true)"),
+            true => format!("({options})"),
+            false => options.to_owned(),
+        };
+        Ok(format!("CREATE_REPLICATION_SLOT {slot}{temporary} LOGICAL {plugin} {options}"))
     }
 }
 
@@ -287,7 +308,8 @@ mod tests {
     use super::*;
 
     fn slot(lifetime: Lifetime, snapshot: SlotSnapshot) -> CreateSlot<'static> {
-        CreateSlot { slot: "my slot", plugin: "pgoutput", lifetime, snapshot }
+        let failover = Failover::Off;
+        CreateSlot { slot: "my slot", plugin: "pgoutput", lifetime, snapshot, failover }
     }
 
     // The forms are those of the manual's pages for versions 14 and 15.
@@ -304,6 +326,23 @@ mod tests {
         ] {
             let expected = format!("CREATE_REPLICATION_SLOT \"my slot\" {text}");
             assert_eq!(slot(lifetime, snapshot).text(version), Ok(expected));
+        }
+    }
+
+    // The form is that of the manual's page for version 17.
+    #[test]
+    fn a_copy_on_standbys_is_asked_for_where_it_is_known() {
+        let wanted = CreateSlot {
+            failover: Failover::Wanted,
+            ..slot(Lifetime::Permanent, SlotSnapshot::Export)
+        };
+        for (version, options) in [
+            (140_000, "EXPORT_SNAPSHOT"),
+            (169_999, "(SNAPSHOT 'export')"),
+            (170_000, "(SNAPSHOT 'export', FAILOVER true)"),
+        ] {
+            let text = wanted.text(version).unwrap();
+            assert!(text.ends_with(&format!("LOGICAL \"pgoutput\" {options}")), "{text}");
         }
     }
 

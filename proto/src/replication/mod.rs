@@ -17,7 +17,7 @@ pub mod command;
 pub mod message;
 
 pub use command::{
-    CreateSlot, CreatedSlot, DropSlot, IdentifySystem, Lifetime, ReplyError, SlotSnapshot,
-    StartReplication,
+    CreateSlot, CreatedSlot, DropSlot, Failover, IdentifySystem, Lifetime, ReplyError,
+    SlotSnapshot, StartReplication,
 };
 pub use message::{Keepalive, ReplicationMessage, ReplyWish, StandbyStatusUpdate, XLogData};

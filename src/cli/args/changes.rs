@@ -42,6 +42,9 @@ pub struct ChangeArgs {
     /// [default: durable]
     #[arg(long, value_name = "WHAT")]
     pub confirm: Option<ConfirmArg>,
+    /// While changes are followed, make new sessions of others on the target read-only
+    #[arg(long)]
+    pub target_read_only: bool,
     /// Size of a file of received changes [default: 64MB]
     #[arg(long, value_name = "SIZE")]
     pub max_replaydb_size: Option<ByteSize>,

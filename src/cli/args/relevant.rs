@@ -52,7 +52,7 @@ const EXAMINED: [&str; 17] = [
 ];
 
 /// Options of commands that receive changes and apply them.
-const CHANGES: [&str; 12] = [
+const CHANGES: [&str; 13] = [
     "plugin",
     "wal2json-numeric-as-string",
     "slot-name",
@@ -63,6 +63,7 @@ const CHANGES: [&str; 12] = [
     "replay-no-op-updates",
     "ignore-missing-rows",
     "confirm",
+    "target-read-only",
     "max-replaydb-size",
     "max-changes-size",
 ];
@@ -141,7 +142,7 @@ const USED: [(&str, &[&[&str]]); 37] = [
     ("stream receive", &[&RECEIVE, &["to-stdout"]]),
     ("stream prune", &[&["dry-run"]]),
     ("stream catchup", &[&APPLY]),
-    ("stream replay", &[&APPLY, &RECEIVE, &["slot-name"]]),
+    ("stream replay", &[&APPLY, &RECEIVE, &["slot-name", "target-read-only"]]),
     ("stream apply", &[&APPLY, &["from-stdin"]]),
     ("stream transform", &[&["endpos", "replay-no-op-updates"]]),
 ];

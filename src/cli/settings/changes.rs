@@ -95,6 +95,7 @@ impl Resolver<'_> {
             segment_bytes,
             ignore_missing_rows: self.flag("ignore-missing-rows", args.ignore_missing_rows)?,
             confirm: self.confirm(args.confirm.map(Confirm::from))?,
+            target_read_only: self.flag("target-read-only", args.target_read_only)?,
         })
     }
 

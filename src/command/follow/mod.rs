@@ -87,6 +87,7 @@ pub async fn run(
         tracing::info!(%endpos, position = %prepared.position, "the end position was reached before");
         // What ended the run that reached it may have ended it before its sequences.
         let report = sequences::set(&follow).await?;
+        prepare::lower_fence(&follow, &prepared.record.origin).await?;
         let mut findings = prepared.findings;
         findings.extend(report.findings);
         findings.extend(closing::notes(&follow, &prepared.record).await?);
@@ -107,6 +108,7 @@ async fn catch_up(
     events: EventSender,
     stop: &StopSignal,
 ) -> Result<FollowOutcome> {
+    prepare::raise_fence(follow, &prepared.record.origin).await?;
     let start = ApplyProgress { applied: prepared.position, ..ApplyProgress::default() };
     let (sender, progress) = watch::channel(start);
     let work = CatchUp {
@@ -153,6 +155,7 @@ async fn catch_up(
         CatchUpEnd::EndposReached { endpos, applied } => {
             tracing::info!(%endpos, %applied, "the end position is reached, everything up to it is applied");
             let report = sequences::set(follow).await?;
+            prepare::lower_fence(follow, &prepared.record.origin).await?;
             outcome.sequences = report.set;
             outcome.findings.extend(report.findings);
             outcome.findings.extend(closing::notes(follow, &prepared.record).await?);

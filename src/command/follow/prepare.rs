@@ -19,6 +19,7 @@ use crate::connect::client::settings::{self, SessionRole};
 use crate::filter::Selection;
 use crate::follow::apply::Scope;
 use crate::follow::receive::{PluginOptions, ReceiveSettings};
+use crate::follow::setup::fence;
 use crate::follow::setup::publication::TableChoice;
 use crate::follow::setup::{self, CleanupSettings, SetupSettings, SnapshotHolder};
 use crate::follow::store::StoreOptions;
@@ -113,6 +114,9 @@ pub(super) async fn prepare(
         start_over(follow, &directory).await?;
     }
     let followed = Box::pin(followed(follow)).await?;
+    if follow.target_read_only {
+        fence::demand(&mut target(follow).await?).await?;
+    }
     let copied = Box::pin(recover(follow, &followed, &directory)).await?;
     let choice = TableChoice::Only(followed.oids.clone());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
@@ -200,6 +204,25 @@ pub(super) async fn target(follow: &FollowConfig) -> Result<Session> {
     let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
     settings::pin(&mut session, SessionRole::TargetWriter).await?;
     Ok(session)
+}
+
+/// Puts the target's write fence up, when it is wanted; `origin` names the position.
+///
+/// # Errors
+/// Those of the target.
+pub(super) async fn raise_fence(follow: &FollowConfig, origin: &str) -> Result<()> {
+    if !follow.target_read_only {
+        return Ok(());
+    }
+    fence::raise(&mut target(follow).await?, origin).await
+}
+
+/// Takes the target's write fence down, whichever start put it up.
+///
+/// # Errors
+/// Those of the target.
+pub(super) async fn lower_fence(follow: &FollowConfig, origin: &str) -> Result<()> {
+    fence::lower(&mut target(follow).await?, origin).await.map(drop)
 }
 
 impl Prepared {

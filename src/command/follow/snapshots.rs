@@ -5,7 +5,7 @@
 //! under it take changes from there on only ([`crate::ledger::record_starts`]).
 
 use proto::lsn::Lsn;
-use proto::replication::{CreateSlot, Lifetime, SlotSnapshot};
+use proto::replication::{CreateSlot, Failover, Lifetime, SlotSnapshot};
 
 use super::prepare::Prepared;
 use crate::base::error::{Error, Result, Side};
@@ -85,6 +85,7 @@ async fn temporary(source: ConnInfo, plugin: Plugin) -> Result<Provided> {
         plugin: plugin.name(),
         lifetime: Lifetime::Temporary,
         snapshot: SlotSnapshot::Export,
+        failover: Failover::Off,
     };
     tracing::info!("exporting another snapshot; open transactions of the source are waited for");
     let created = session

@@ -254,8 +254,8 @@ fn no_slot(name: &str) -> Error {
     let text = format!("replication slot \"{name}\" does not exist");
     Error::new(Side::Source, ErrorKind::State(text)).hint(
         "It was dropped, or the source failed over to a server without it: changes since then are lost \
-         and the target needs a new copy. Start over with --restart; from version 17 on slots can be \
-         kept across failovers.",
+         and the target needs a new copy. Start over with --restart. From version 17 on a standby with \
+         sync_replication_slots keeps a copy of the slot.",
     )
 }
 

@@ -32,6 +32,8 @@ pub struct SlotState {
     pub invalidation: Option<String>,
     /// Bytes of WAL that it keeps.
     pub retained_bytes: Option<u64>,
+    /// Whether standbys may keep a copy of it (from version 17).
+    pub failover: Option<bool>,
 }
 
 /// Reads a slot; `None` when there is none of this name. Columns that a version lacks are null:
@@ -42,7 +44,8 @@ const SLOT_SQL: &str = "select s.plugin, s.database, s.active_pid, s.confirmed_f
     pg_catalog.to_jsonb(s) ->> 'invalidation_reason', \
     pg_catalog.pg_wal_lsn_diff(case when pg_catalog.pg_is_in_recovery() \
         then pg_catalog.pg_last_wal_replay_lsn() \
-        else pg_catalog.pg_current_wal_lsn() end, s.restart_lsn)::pg_catalog.int8, s.slot_type \
+        else pg_catalog.pg_current_wal_lsn() end, s.restart_lsn)::pg_catalog.int8, s.slot_type, \
+    pg_catalog.to_jsonb(s) ->> 'failover' \
     from pg_catalog.pg_replication_slots s where s.slot_name = $1";
 
 /// Reads a slot; `None` when there is none of this name.
@@ -69,6 +72,7 @@ pub async fn read(session: &mut Session, name: &str) -> Result<Option<SlotState>
         safe_wal_bytes: row.parse_optional(6)?,
         invalidation: text(7)?,
         retained_bytes: row.parse_optional::<i64>(8)?.and_then(|bytes| u64::try_from(bytes).ok()),
+        failover: row.optional_text(10)?.map(|text| text == "true"),
     }))
 }
 
@@ -259,6 +263,7 @@ mod tests {
             safe_wal_bytes: None,
             invalidation: None,
             retained_bytes: Some(4000),
+            failover: None,
         }
     }
 

@@ -14,7 +14,7 @@ use crate::ledger;
 use crate::local::state::Sentinel;
 use crate::local::workdir;
 
-use super::publication;
+use super::{fence, publication};
 
 /// What to remove.
 #[derive(Debug, Clone)]
@@ -143,6 +143,9 @@ async fn clean_target(
     let (origin, slot) = (&settings.origin, &settings.slot_name);
     let mut session = Session::connect(Side::Target, target, "cleanup").await?;
     pin(&mut session, SessionRole::TargetWriter).await?;
+    if fence::lower(&mut session, origin).await? {
+        dropped.push("write fence on the target".into());
+    }
     if position::read(&mut session, origin).await?.is_some() {
         position::remove(&mut session, origin).await?;
         dropped.push(format!("replication origin \"{origin}\" on the target"));

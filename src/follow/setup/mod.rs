@@ -9,6 +9,7 @@
 //! `cleanup` does not recognise as ours.
 
 pub mod cleanup;
+pub mod fence;
 pub mod publication;
 pub mod record;
 pub mod requirements;
@@ -18,7 +19,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use proto::lsn::Lsn;
-use proto::replication::{CreateSlot, CreatedSlot, Lifetime, SlotSnapshot};
+use proto::replication::{CreateSlot, CreatedSlot, Failover, Lifetime, SlotSnapshot};
 
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::summary::{Finding, Severity};
@@ -128,7 +129,7 @@ pub async fn create_slot(settings: &SetupSettings) -> Result<SlotReady> {
         tracing::info!(slot = record.slot, "continuing with the slot that was made before");
         return Ok(SlotReady { record, holder: None, findings });
     }
-    let version = Requirements::read(&mut session).await?.version;
+    let Requirements { version, standby, .. } = Requirements::read(&mut session).await?;
     let plan = publication_plan(&mut session, settings, version).await?;
     let mut replication = ReplicationSession::connect(&settings.source, "slot").await?;
     let identity = replication.identify().await?;
@@ -148,7 +149,9 @@ pub async fn create_slot(settings: &SetupSettings) -> Result<SlotReady> {
     if let Some(plan) = &plan {
         publication::create(&mut session, &settings.slot_name, plan, version).await?;
     }
-    let created = create(&mut replication, &mut session, settings).await?;
+    // A standby cannot have one: it would be a copy of the primary's.
+    let failover = if standby { Failover::Off } else { Failover::Wanted };
+    let created = create(&mut replication, &mut session, settings, failover).await?;
     record.consistent_point = created.consistent_point;
     record.snapshot.clone_from(&created.snapshot);
     sentinel.set_slot(&record)?;
@@ -279,6 +282,9 @@ async fn find_before(
         (None, None) => Ok(Before::Nothing),
         (Some(record), Some(found)) if record.consistent_point.is_valid() => {
             found.check(name, settings.plugin, &settings.source.dbname)?;
+            if found.failover == Some(false) {
+                tracing::debug!(slot = name, "the slot was made without failover and stays so");
+            }
             Ok(Before::Slot(record))
         }
         // Interrupted while it was made: its snapshot is gone, and with it its use.
@@ -341,12 +347,14 @@ async fn create(
     replication: &mut ReplicationSession,
     session: &mut Session,
     settings: &SetupSettings,
+    failover: Failover,
 ) -> Result<CreatedSlot> {
     let slot = CreateSlot {
         slot: &settings.slot_name,
         plugin: settings.plugin.name(),
         lifetime: Lifetime::Permanent,
         snapshot: SlotSnapshot::Export,
+        failover,
     };
     let cancel = replication.cancel_handle();
     let mut creating = Box::pin(replication.create_slot(&slot));
