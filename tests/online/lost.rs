@@ -86,6 +86,7 @@ fn a_copy_that_lost_its_directory_goes_on_with_what_is_not_copied_and_misses_no_
     let output = pair.behind(&proxy, &second).run().unwrap().success().unwrap();
     assert!(output.stderr.contains("the work directory is new"), "{output}");
     assert_eq!(pair.target_value(PLACES), places, "a finished table was touched");
+    assert_eq!(pair.target_value("select count(*) from pg_publication"), "0");
     // Complete, and lost once more: the copy is not made again.
     pair.source_value(
         "update account set balance = 2 where id = 2; insert into entry values (-1, 2, 2)",

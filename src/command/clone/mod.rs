@@ -23,6 +23,7 @@ mod identity;
 mod parents;
 pub(super) mod pass;
 mod properties;
+mod publications;
 pub(super) mod read;
 pub(super) mod roles;
 pub(super) mod schema;

@@ -10,8 +10,8 @@ use super::properties::{self, Property};
 use super::snapshot::{self, Holder, Provider, Snapshot};
 use super::state_rows::{index_rows, table_rows};
 use super::{
-    earlier, estimates, extensions, foreign_keys, identity, parents, read, roles, schema, step,
-    summary,
+    earlier, estimates, extensions, foreign_keys, identity, parents, publications, read, roles,
+    schema, step, summary,
 };
 use crate::base::error::{Class, Error, Result, Side};
 use crate::base::event::{Event, EventSender};
@@ -163,7 +163,7 @@ impl<'a> Pass<'a> {
             }
             self.settle_concerns(concerns)?;
         }
-        let tools = tools?;
+        let tools = tools?.leaving_out(publications::ours(&self.directory, &mut source).await?);
         extensions::require(target.session().await?, &read.catalog, &facts, config).await?;
         let mut plan = read::plan(config, &mut source, &facts, &read).await?;
         of_extensions.keep(&read.selection);

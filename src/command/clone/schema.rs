@@ -153,6 +153,12 @@ impl Tools {
         })
     }
 
+    /// The same, with objects that are not restored.
+    pub(super) fn leaving_out(mut self, objects: HashSet<ObjectId>) -> Self {
+        self.rules.excluded.extend(objects);
+        self
+    }
+
     /// Dumps the schema into the work directory.
     pub(super) async fn dump(&self, pass: &Pass<'_>, snapshot: Option<&str>) -> Result<()> {
         let what = Dump {
@@ -390,6 +396,7 @@ impl Tools {
         let excluded = (plan.toc_excludes.objects().iter())
             .map(|(catalog, oid)| object(*catalog, *oid))
             .filter(|object| !built.contains(object))
+            .chain(self.rules.excluded.iter().copied())
             .collect();
         let not_refreshed = plan.toc_excludes.not_refreshed.iter().copied().collect();
         Rules { excluded, built, not_refreshed, ..self.rules.clone() }

@@ -77,7 +77,6 @@ impl Begun {
                 return Err(error);
             }
         };
-        prepared.drop_copied_publications(&follow).await?;
         prepared.sentinel.set_apply(true).await?;
         tracing::info!("the copy is complete, applying what was committed since");
         Ok((copied, Following { follow, prepared, receiving, events, stop }))

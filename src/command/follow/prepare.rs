@@ -6,7 +6,7 @@ use proto::lsn::Lsn;
 
 use super::recover::recover;
 use crate::base::error::{Error, Result, Side};
-use crate::base::ident::{QualifiedName, quote_identifier};
+use crate::base::ident::QualifiedName;
 use crate::base::stop::StopSignal;
 use crate::base::summary::Finding;
 use crate::catalog::fetch::{self, SizeSource};
@@ -248,22 +248,6 @@ impl Prepared {
             applied: self.position,
             confirm: follow.confirm,
         }
-    }
-
-    /// Drops our publications on the target: they came there with the schema, and mean nothing there.
-    ///
-    /// # Errors
-    /// Those of the target.
-    pub(super) async fn drop_copied_publications(&self, follow: &FollowConfig) -> Result<()> {
-        if !self.record.publications_are_ours {
-            return Ok(());
-        }
-        let mut session = target(follow).await?;
-        for name in &self.record.publications {
-            let name = quote_identifier(name);
-            session.execute(&format!("drop publication if exists {name}")).await?;
-        }
-        Ok(())
     }
 
     /// Which tables are followed.

@@ -22,6 +22,8 @@ pub mod catalog {
     pub const EXTENSION: u32 = 3079;
     /// `pg_trigger`.
     pub const TRIGGER: u32 = 2620;
+    /// `pg_publication`.
+    pub const PUBLICATION: u32 = 6104;
 }
 
 /// What to leave out.
