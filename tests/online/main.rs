@@ -4,7 +4,6 @@
 
 mod all_databases;
 mod end;
-mod failover;
 mod fence;
 mod hands;
 mod huge;

@@ -117,7 +117,8 @@ pub(super) async fn prepare(
     if follow.target_read_only {
         fence::demand(&mut target(follow).await?).await?;
     }
-    let copied = Box::pin(recover(follow, &followed, &directory)).await?;
+    let copied =
+        Box::pin(recover(follow, &followed.oids, &directory, &mut target(follow).await?)).await?;
     let choice = TableChoice::Only(followed.oids.clone());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
     let ready = tokio::select! {
@@ -200,7 +201,7 @@ fn ancestors(catalog: &SourceCatalog) -> HashMap<QualifiedName, Vec<QualifiedNam
 }
 
 /// A session on the target.
-pub(super) async fn target(follow: &FollowConfig) -> Result<Session> {
+async fn target(follow: &FollowConfig) -> Result<Session> {
     let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
     settings::pin(&mut session, SessionRole::TargetWriter).await?;
     Ok(session)
@@ -260,11 +261,6 @@ impl Followed {
     /// Names of the tables.
     pub(super) fn tables(&self) -> impl Iterator<Item = &QualifiedName> {
         self.tables.iter()
-    }
-
-    /// Identifiers of the tables on the source.
-    pub(super) fn oids(&self) -> impl Iterator<Item = u32> {
-        self.oids.iter().copied()
     }
 
     /// Whether the changes of a table of the source are followed.

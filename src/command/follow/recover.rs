@@ -8,12 +8,14 @@
 //! What is confirmed to the source was received into the directory that is gone. Where the target has all
 //! of it, the slot sends the rest again and nothing is missing.
 
+use std::collections::HashSet;
+
 use proto::lsn::Lsn;
 
-use super::prepare::{self, Followed};
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::command::source;
 use crate::config::{FollowConfig, Plugin};
+use crate::connect::client::Session;
 use crate::connect::client::replication::ReplicationSession;
 use crate::follow::doubtful;
 use crate::follow::receive::slot::{self, SlotState};
@@ -22,18 +24,19 @@ use crate::local::state::{Sentinel, SlotRecord};
 use crate::local::workdir::WorkDir;
 
 /// Takes over what the target knows into a directory that knows nothing; where neither knows anything,
-/// or the directory does, nothing happens. Returns the options of a copy that is complete.
+/// or the directory does, nothing happens. `followed` are the tables' identifiers on the source. Returns
+/// the options of a copy that is complete.
 ///
 /// # Errors
 /// `State` when the target belongs to another migration, when the slot is gone, or when changes were lost
 /// with the directory; those of the connections.
 pub(super) async fn recover(
     follow: &FollowConfig,
-    followed: &Followed,
+    followed: &HashSet<u32>,
     directory: &WorkDir,
+    target: &mut Session,
 ) -> Result<Option<String>> {
-    let mut target = prepare::target(follow).await?;
-    let Some(known) = record::read(&mut target, &follow.origin).await? else { return Ok(None) };
+    let Some(known) = record::read(target, &follow.origin).await? else { return Ok(None) };
     let sentinel = Sentinel::open(&directory.state_db())?;
     let Known { position, slot: Some(record), copied } = known else { return Ok(known.copied) };
     if sentinel.slot()?.is_some() {
@@ -43,7 +46,7 @@ pub(super) async fn recover(
     check_loss(directory, &record.slot, found.confirmed, position)?;
     if follow.plugin == Plugin::Wal2json {
         let mut source = source::connect(&follow.source).await?;
-        doubtful::suspect(&mut source, followed.oids(), &directory.cdc()).await?;
+        doubtful::suspect(&mut source, followed.iter().copied(), &directory.cdc()).await?;
     }
     sentinel.set_slot(&record)?;
     sentinel.setup(record.consistent_point, follow.endpos)?;
