@@ -49,6 +49,7 @@ use exit::Exit;
 use program::Program;
 use usage::Reply;
 
+use crate::base::error::{Error, Result};
 use crate::report;
 
 /// Runs the program with this process's command line and environment.
@@ -72,6 +73,21 @@ fn run(arguments: &[OsString], environment: ProcessEnvironment) -> Exit {
     }
 }
 
+/// Refuses an option that a command does not use where going on would do less than was asked for.
+///
+/// # Errors
+/// Class `Config`.
+fn refuse_unused(path: &str, unused: &[String]) -> Result<()> {
+    if !unused.iter().any(|option| option == "all-databases") {
+        return Ok(());
+    }
+    Err(Error::config(format!(
+        "option --all-databases belongs to clone, check and compare: `pgcopydb {path}` is about one \
+         database"
+    ))
+    .hint("`pgcopydb clone --all-databases --follow` copies and follows all, and continues what it began."))
+}
+
 /// Runs the command that was asked for.
 fn dispatch(
     cli: Cli,
@@ -82,11 +98,12 @@ fn dispatch(
     let Cli { common, json, command } = cli;
     let start = |own: &[&CommonArgs]| {
         let all: Vec<&CommonArgs> = std::iter::once(&common).chain(own.iter().copied()).collect();
-        Program::start(&all, json, environment).inspect(|_| {
-            for option in unused {
-                tracing::warn!("option --{option} has no effect in `pgcopydb {path}`");
-            }
-        })
+        let program = Program::start(&all, json, environment)?;
+        refuse_unused(path, unused)?;
+        for option in unused {
+            tracing::warn!("option --{option} has no effect in `pgcopydb {path}`");
+        }
+        Ok(program)
     };
     let result = match command {
         None => return answer(Reply::Wrong(usage::expected_command(&[], root))),

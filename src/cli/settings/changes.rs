@@ -43,10 +43,6 @@ pub fn resolve_follow(
     let directory = resolver.directory(args.run.dir.as_ref());
     let resume = resolver.resume(args.run.resume, args.run.restart)?;
     let filters = resolver.filters(args.selection.filters.as_ref())?;
-    if args.selection.all_databases {
-        return Err(Error::config("option --all-databases belongs to clone")
-            .hint("`pgcopydb clone --all-databases --follow` continues what it began."));
-    }
     let config = resolver.changes(&args.changes, connections, directory, filters)?;
     Ok(ResolvedFollow { config, resume, shown: resolver.shown })
 }

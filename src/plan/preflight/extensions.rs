@@ -273,12 +273,18 @@ fn change(
         severity: Warning,
         object: format!("{object} of extension {extension}"),
         reason,
-        fix: fix(extension, object, property, ours.map(String::as_str)),
+        fix: fix(extension, object, property, (ours.map(String::as_str), theirs.is_some())),
     }
 }
 
-/// The statement that makes the target's member like the source's.
-fn fix(extension: &str, object: &str, property: &str, ours: Option<&str>) -> String {
+/// The statement that makes the target's member like the source's; `on_target` says whether the target
+/// has the property, too, as something else.
+fn fix(
+    extension: &str,
+    object: &str,
+    property: &str,
+    (ours, on_target): (Option<&str>, bool),
+) -> String {
     let (class, name) = object.split_once(' ').unwrap_or((object, ""));
     // The words of pg_identify_object() that differ from those of statements.
     let class = match class {
@@ -306,7 +312,17 @@ fn fix(extension: &str, object: &str, property: &str, ours: Option<&str>) -> Str
              target.",
             quote_literal(name)
         ),
-        ("index" | "trigger" | "policy", Some(definition)) => format!("{definition};"),
+        ("column", Some(definition)) if on_target => {
+            format!("ALTER TABLE {name} ALTER COLUMN {part} …; so that it is: {definition}.")
+        }
+        ("attribute", Some(definition)) if on_target => {
+            format!("ALTER TYPE {name} ALTER ATTRIBUTE {part} TYPE {definition};")
+        }
+        ("trigger", Some(definition)) => trigger(name, part, definition, on_target),
+        ("index" | "policy" | "constraint", Some(_)) if on_target => format!(
+            "Drop {property} of {name} on the target, then run check again: it says how to make it."
+        ),
+        ("index" | "policy", Some(definition)) => format!("{definition};"),
         ("row", Some(words)) => format!("ALTER TABLE {name} {words} ROW LEVEL SECURITY;"),
         ("constraint", Some(definition)) => {
             let class = if class == "type" { "DOMAIN" } else { "TABLE" };
@@ -325,6 +341,29 @@ fn fix(extension: &str, object: &str, property: &str, ours: Option<&str>) -> Str
             "Change {object} on the target as it is on the source, or DROP EXTENSION {extension} and \
              create its objects as your own."
         ),
+    }
+}
+
+/// The statements that make a trigger what it is on the source. Behind its definition stands in brackets
+/// when it fires, unless that is the default.
+fn trigger(table: &str, trigger: &str, definition: &str, on_target: bool) -> String {
+    let (create, when) = match definition.rsplit_once(" [") {
+        Some((create, state)) => (create, state.trim_end_matches(']')),
+        None => (definition, "O"),
+    };
+    let when = match when {
+        "D" => "DISABLE",
+        "R" => "ENABLE REPLICA",
+        "A" => "ENABLE ALWAYS",
+        _ => "ENABLE",
+    };
+    let drop = match on_target {
+        true => format!("DROP TRIGGER {trigger} ON {table}; "),
+        false => String::new(),
+    };
+    match when {
+        "ENABLE" => format!("{drop}{create};"),
+        when => format!("{drop}{create}; ALTER TABLE {table} {when} TRIGGER {trigger};"),
     }
 }
 
@@ -400,11 +439,43 @@ mod tests {
         find("table s.t of extension x", "CREATE INDEX i ON s.t USING btree (a);");
         find("table s.mine of extension x", "ALTER EXTENSION \"x\" DROP TABLE s.mine;");
         find("rows of table s.t of extension x", "COPY s.t TO STDOUT");
+        assert!(!found.iter().any(|one| one.fix.contains("ADD COLUMN")), "{found:#?}");
         let mine = found.iter().filter(|one| one.object.starts_with("table s.mine")).count();
         assert_eq!(
             mine, 1,
             "the columns of a table that one end lacks are no findings of their own"
         );
+    }
+
+    #[test]
+    fn what_both_ends_have_in_two_forms_is_not_made_twice() {
+        let made = "CREATE TRIGGER g AFTER INSERT ON s.t FOR EACH ROW EXECUTE FUNCTION f()";
+        let disabled = format!("{made} [D]");
+        let all = |column: &str, trigger: &str, index: &str| {
+            let properties = [
+                ("table s.t", "column c", column),
+                ("table s.t", "trigger g", trigger),
+                ("table s.t", "index i", index),
+                ("type s.y", "attribute a", column),
+            ];
+            members(&properties, 0)
+        };
+        let (source, target) = (all("bigint", &disabled, "A"), all("integer", made, "B"));
+        let fixes: Vec<String> = changes(&source, &target).into_iter().map(|one| one.fix).collect();
+        assert_eq!(
+            fixes,
+            [
+                "ALTER TABLE s.t ALTER COLUMN c …; so that it is: bigint.".to_owned(),
+                "Drop index i of s.t on the target, then run check again: it says how to make it."
+                    .to_owned(),
+                format!("DROP TRIGGER g ON s.t; {made}; ALTER TABLE s.t DISABLE TRIGGER g;"),
+                "ALTER TYPE s.y ALTER ATTRIBUTE a TYPE bigint;".to_owned(),
+            ]
+        );
+        let alone = members(&[("table s.t", "trigger g", &disabled)], 0);
+        let found = changes(&alone, &members(&[("table s.t", "options", "")], 0));
+        let fix = format!("{made}; ALTER TABLE s.t DISABLE TRIGGER g;");
+        assert!(found.iter().any(|one| one.fix == fix), "{found:#?}");
     }
 
     #[test]

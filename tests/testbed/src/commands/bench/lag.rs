@@ -30,6 +30,9 @@ const RATE: u32 = 1000;
 /// How long the load lasts at scale 1.
 const SECONDS: f64 = 60.0;
 
+/// How long after the load the last heartbeat may take.
+const LAG_MAX: Duration = Duration::from_secs(120);
+
 /// Time between two heartbeats.
 const BEAT: Duration = Duration::from_millis(50);
 
@@ -94,8 +97,9 @@ fn sustained(report: &str) -> String {
 fn heartbeats(servers: &Servers, time: Duration) -> Result<Vec<Duration>> {
     let committed = Mutex::new(Vec::<Instant>::new());
     let done = AtomicBool::new(false);
+    let longest = time + LAG_MAX;
     thread::scope(|scope| {
-        let observer = scope.spawn(|| observe(&servers.target, &committed, &done));
+        let observer = scope.spawn(|| observe(&servers.target, longest, &committed, &done));
         let beaten = beat(&servers.source, time, &committed);
         done.store(true, Ordering::Relaxed);
         let seen = observer.join().map_err(|_| anyhow!("the observer panicked"))?;
@@ -114,7 +118,11 @@ fn beat(source: &Cluster, time: Duration, committed: &Mutex<Vec<Instant>>) -> Re
             all.push(sent);
             all.len()
         };
-        session.run(&format!("insert into heartbeat values ({number})"))?;
+        if let Err(error) = session.run(&format!("insert into heartbeat values ({number})")) {
+            // Nobody shall wait for it.
+            committed.lock().map_err(|_| anyhow!("the observer panicked"))?.pop();
+            return Err(error);
+        }
         thread::sleep(BEAT.saturating_sub(sent.elapsed()));
     }
     Ok(())
@@ -123,12 +131,13 @@ fn beat(source: &Cluster, time: Duration, committed: &Mutex<Vec<Instant>>) -> Re
 /// Looks at the target until everything that was committed is seen.
 fn observe(
     target: &Cluster,
+    longest: Duration,
     committed: &Mutex<Vec<Instant>>,
     done: &AtomicBool,
 ) -> Result<Vec<Duration>> {
     let mut session = Session::open(target, DATABASE)?;
     let mut lags = Vec::new();
-    wait_until("the last heartbeat", Duration::from_secs(3600), || {
+    wait_until("the last heartbeat", longest, || {
         // In this order: what is committed after the look is waited for in the next round.
         let is_last = done.load(Ordering::Relaxed);
         let text = session.run("select coalesce(max(n), 0) from heartbeat")?;
