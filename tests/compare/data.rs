@@ -446,7 +446,7 @@ fn a_connection_limit_means_fewer_sessions_and_no_waiting() {
         // take a minute of pauses.
         let (source, target) = (pair.source.uri_as(&name, ""), pair.target.uri_as(&name, ""));
         let program = Pgcopydb::new().unwrap().args(["compare", "data", "--jobs", "4"]);
-        let program = program.ends(&source, &target).deadline(Duration::from_secs(50));
+        let program = program.ends(&source, &target).deadline(Duration::from_secs(58));
         let output = program.run();
         everywhere(&format!("drop role {name}"));
         let output = output.unwrap().exit_code(8).unwrap();
