@@ -19,7 +19,7 @@ testbed COMMAND
                                 start a source and a target server, run until Ctrl-C
   bench [--scenario A,B] [--only A,B] [--runs N] [--scale F] [--target 15|16|18] [--no-check]
         [--ours-arguments TEXT]
-                                ours, psql, dump and $PGCOPYDB_PEER side by side
+                                ours, its rows alone (data), psql, dump and $PGCOPYDB_PEER
                                 scenarios: ints mixed wide indexed many empty compare
         [--native-options TEXT] [--minutes N]
                                 following changes beside native logical replication and

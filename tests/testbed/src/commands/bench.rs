@@ -17,6 +17,7 @@ use testbed::{Cluster, ClusterOptions, Installation, Major};
 
 use super::{Arguments, Servers, cargo};
 
+mod bare;
 mod contestant;
 mod drain;
 mod follower;
@@ -205,6 +206,9 @@ fn find_contestants(settings: &Settings) -> Result<Vec<Contestant>> {
     if wanted("ours") {
         found.push(Contestant::ours(build_ours()?, &settings.ours_arguments));
     }
+    if wanted("data") {
+        found.push(Contestant::Data { path: build_ours()? });
+    }
     if wanted("psql") {
         found.push(Contestant::Psql);
     }
@@ -217,7 +221,7 @@ fn find_contestants(settings: &Settings) -> Result<Vec<Contestant>> {
     if let Some(path) = std::env::var_os("PGCOPYDB_PEER").filter(|_| wanted("peer")) {
         found.push(Contestant::peer(PathBuf::from(path))?);
     }
-    ensure!(!found.is_empty(), "--only: nobody of that name (ours, psql, dump, count, peer)");
+    ensure!(!found.is_empty(), "--only: nobody of that name (ours, data, psql, dump, count, peer)");
     Ok(found)
 }
 
@@ -264,7 +268,7 @@ fn race(
             match one_run(servers, scenario, contestant, check) {
                 Ok(measured) => results.entry(name).or_default().push(measured),
                 // Others are allowed to fail; the table says so.
-                Err(error) if name != "ours" => {
+                Err(error) if !contestant.is_ours() => {
                     failures.insert(name, format!("{error:#}"));
                 }
                 Err(error) => return Err(error),
@@ -272,6 +276,14 @@ fn race(
         }
     }
     print_results(contestants, &results);
+    if scenario.is_relay() {
+        let (least, bytes) = bare::relay(&servers.source, DATABASE, scenario.name())?;
+        println!(
+            "  reading and writing {} MB without looking at them: {:.2} s of own processor time",
+            bytes / 1_000_000,
+            least.as_secs_f64()
+        );
+    }
     for (name, failure) in failures {
         println!(
             "  {name} failed: {}",

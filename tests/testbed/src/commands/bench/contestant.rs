@@ -24,6 +24,12 @@ pub(super) enum Contestant {
         /// Further arguments, as a shell reads them.
         arguments: String,
     },
+    /// The binary of this workspace with `copy table-data`: the rows alone, as [`Self::Psql`] does
+    /// it; tables made beforehand.
+    Data {
+        /// Its path.
+        path: PathBuf,
+    },
     /// `psql` reading with COPY BINARY, piped into `psql` writing; tables made beforehand.
     Psql,
     /// `pg_dump -Fd`, `pg_restore`, `vacuumdb`, each with four jobs.
@@ -58,10 +64,16 @@ impl Contestant {
         Ok(Self::Peer { path, may_skip_vacuum })
     }
 
+    /// Whether it is the program that this workspace builds, which must not fail.
+    pub(super) fn is_ours(&self) -> bool {
+        matches!(self, Self::Ours { .. } | Self::Data { .. })
+    }
+
     /// Name in tables and on the command line.
     pub(super) fn name(&self) -> &'static str {
         match self {
             Self::Ours { .. } => "ours",
+            Self::Data { .. } => "data",
             Self::Psql => "psql",
             Self::Dump => "dump",
             Self::Count => "count",
@@ -76,7 +88,7 @@ impl Contestant {
         }
         match self {
             Self::Ours { .. } | Self::Dump => true,
-            Self::Psql => scenario.is_relay(),
+            Self::Data { .. } | Self::Psql => scenario.is_relay(),
             Self::Count => false,
             Self::Peer { .. } => !scenario.only_plans(),
         }
@@ -92,7 +104,7 @@ impl Contestant {
         scenario: Scenario,
         database: &str,
     ) -> Result<()> {
-        if !matches!(self, Self::Psql) {
+        if !matches!(self, Self::Data { .. } | Self::Psql) {
             return Ok(());
         }
         let table = format!("--table={}", scenario.name());
@@ -148,6 +160,11 @@ impl Contestant {
                 }
                 words
             }
+            Self::Data { path } => format!(
+                "{} copy table-data --source '{source}' --target '{target}' --dir {dir} \
+                   --table-jobs 1 --split-tables-larger-than 0",
+                path.display()
+            ),
             Self::Peer { path, may_skip_vacuum } => {
                 let mut words = clone_words(path, &source, &target, &dir, scenario);
                 if scenario.is_relay() && *may_skip_vacuum {
