@@ -294,6 +294,20 @@ fn what_a_user_changed_on_members_arrives_or_is_named() {
 
 // trap D-34
 #[test]
+fn more_own_rows_of_an_extension_than_are_compared_are_named_and_not_guessed() {
+    // The same rows on both ends, in opposite order: any 100 000 of them are others here than there.
+    let insert = "create extension shelf; insert into own
+        select g from generate_series(2, 100001) g order by g";
+    let pair = pair("many_own", insert);
+    pair.target.psql(&format!("{insert} desc")).unwrap();
+    let found = check(&pair, &pair.target.uri(), &["--drop-if-exists"]);
+    let text = found.to_string();
+    assert!(text.contains("rows of table public.own: more than 100000"), "{found:#}");
+    assert!(!text.contains("rows of table public.own of extension"), "{found:#}");
+}
+
+// trap D-34
+#[test]
 fn members_that_were_written_after_the_extension_are_named_before_it_is_created() {
     let pair = Pair::between(Major::V15, Major::V15, "touched");
     pair.source.psql("create extension earthdistance cascade; create extension hstore").unwrap();
