@@ -135,7 +135,6 @@ impl Receiver {
         let identity = StreamIdentity {
             plugin: settings.plugin,
             protocol_version: settings.options.protocol_version(settings.plugin, session.version()),
-            binary: settings.options.sends_binary(settings.plugin, session.version()),
             system_identifier: settings.slot.system_identifier,
             timeline: found,
             database: settings.slot.database.clone(),

@@ -6,7 +6,7 @@ use crate::base::error::{Error, Result};
 use crate::base::ident::QualifiedName;
 use crate::config::Plugin;
 
-/// First version whose pgoutput streams transactions in progress (and sends values in binary).
+/// First version whose pgoutput streams transactions in progress.
 const VERSION_STREAMING: u32 = 140_000;
 
 /// First version whose pgoutput tells changes apart by their origin.
@@ -17,9 +17,6 @@ const VERSION_ORIGIN: u32 = 160_000;
 pub struct PluginOptions {
     /// Publications (pgoutput).
     pub publications: Vec<String>,
-    /// Values in the binary form of their types (pgoutput, from version 14). Only when every published
-    /// column's type has the same binary form on both servers.
-    pub binary: bool,
     /// Only what was first written on the source itself (pgoutput, from version 16): for the way back
     /// while the way there still drains (C-43). Otherwise what it received from elsewhere too (C-44).
     pub local_only: bool,
@@ -39,11 +36,6 @@ impl PluginOptions {
         }
     }
 
-    /// Whether values come in binary form.
-    pub fn sends_binary(&self, plugin: Plugin, version: u32) -> bool {
-        plugin == Plugin::Pgoutput && self.binary && version >= VERSION_STREAMING
-    }
-
     /// The options for START_REPLICATION: names and values, not yet quoted.
     ///
     /// # Errors
@@ -59,9 +51,6 @@ impl PluginOptions {
                 options.push(("publication_names", names));
                 if version >= VERSION_STREAMING {
                     options.push(("streaming", on()));
-                }
-                if self.sends_binary(plugin, version) {
-                    options.push(("binary", on()));
                 }
                 if self.local_only && version >= VERSION_ORIGIN {
                     options.push(("origin", "none".to_owned()));
@@ -133,7 +122,6 @@ mod tests {
     fn an_old_server_is_asked_for_nothing_it_does_not_know() {
         let options = PluginOptions {
             publications: vec!["p".into(), "a\"b".into()],
-            binary: true,
             local_only: true,
             ..PluginOptions::default()
         };
@@ -143,11 +131,11 @@ mod tests {
         assert_eq!(value(&old, "proto_version").unwrap(), "1");
         assert_eq!(value(&old, "publication_names").unwrap(), "\"p\",\"a\"\"b\"");
         let new = options.list(Plugin::Pgoutput, 160_000).unwrap();
-        for (name, expected) in
-            [("proto_version", "2"), ("streaming", "on"), ("binary", "on"), ("origin", "none")]
-        {
+        for (name, expected) in [("proto_version", "2"), ("streaming", "on"), ("origin", "none")] {
             assert_eq!(value(&new, name).as_deref(), Some(expected), "{name}");
         }
+        // Values come as text: decision 0015.
+        assert_eq!(value(&new, "binary"), None);
     }
 
     #[test]

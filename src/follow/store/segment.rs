@@ -26,8 +26,6 @@ pub struct StreamIdentity {
     pub plugin: Plugin,
     /// pgoutput's `proto_version`; 0 for the others.
     pub protocol_version: u8,
-    /// Whether column values are in their types' binary form.
-    pub binary: bool,
     /// `system_identifier` of the source.
     pub system_identifier: u64,
     /// Timeline of the source when the segment was begun.
@@ -298,7 +296,6 @@ mod tests {
         StreamIdentity {
             plugin: Plugin::Pgoutput,
             protocol_version: 4,
-            binary: true,
             system_identifier: u64::MAX,
             timeline: 3,
             database: "d\"b".into(),

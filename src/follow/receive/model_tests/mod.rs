@@ -150,7 +150,6 @@ impl World {
             let identity = StreamIdentity {
                 plugin: self.plugin,
                 protocol_version: 2,
-                binary: false,
                 system_identifier: 1,
                 timeline: 1,
                 database: "d".to_owned(),
