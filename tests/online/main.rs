@@ -4,6 +4,7 @@
 
 mod all_databases;
 mod end;
+mod failover;
 mod fence;
 mod hands;
 mod huge;

@@ -200,10 +200,11 @@ impl Receiver {
         let session = match self.session.take() {
             Some(session) => session,
             None => {
-                let mut session = connect(&self.settings).await?;
+                let mut session = connect(&self.settings).await.map_err(not_yet)?;
                 let timeline = self.store.identity().timeline;
                 let durable = self.store.boundary();
-                let found = check(&mut session, &self.settings, timeline, durable).await?;
+                let found = check(&mut session, &self.settings, timeline, durable).await;
+                let found = found.map_err(not_yet)?;
                 self.store.set_timeline(found)?;
                 session
             }
@@ -211,6 +212,14 @@ impl Receiver {
         self.progress.send_modify(|progress| progress.connections += 1);
         self.stream(session, stop).await
     }
+}
+
+/// Makes a server that is not yet what `target_session_attrs` asks for worth another attempt: while the
+/// source fails over, its standby answers before it is promoted.
+fn not_yet(error: Error) -> Error {
+    let ErrorKind::Unsupported(text) = error.kind() else { return error };
+    let source = std::io::Error::new(std::io::ErrorKind::NotConnected, text.clone());
+    Error::connection(Side::Source, "the stream of changes", source)
 }
 
 /// Connects to the walsender.
