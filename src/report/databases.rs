@@ -129,7 +129,7 @@ pub fn json(databases: &[DatabaseSummary], of_roles: &[Finding]) -> Result<Strin
         .map_err(failed)
 }
 
-/// What [`json`] wrote, as [`text`] shows it; `None` for the summary of a single database.
+/// What [`json()`] wrote, as [`text`] shows it; `None` for the summary of a single database.
 ///
 /// # Errors
 /// `State` when it is no `summary.json`.
