@@ -79,6 +79,9 @@ fn a_copy_that_lost_its_directory_goes_on_with_what_is_not_copied_and_misses_no_
     );
     Pair::kill(first);
     let places = pair.target_value(PLACES);
+    // Half a copy is no target for changes.
+    let refused = pair.program(&["follow"]).run().unwrap().exit_code(1).unwrap();
+    assert!(refused.stderr.contains("is not complete"), "{refused}");
     pair.lose_directory();
     proxy.rate(Direction::ToClient, None);
     let position = pair.source_end();

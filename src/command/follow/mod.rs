@@ -73,13 +73,14 @@ pub async fn clone(
 /// Follows the changes of a database that was copied before, or that has an earlier run's slot.
 ///
 /// # Errors
-/// The first failure; the same command continues.
+/// `State` when its copy is not complete; the first failure, after which the same command continues.
 pub async fn run(
     follow: FollowConfig,
     resume: Resume,
     events: EventSender,
     stop: StopSignal,
 ) -> Result<FollowOutcome> {
+    prepare::demand_copy(&follow).await?;
     let prepared = Box::pin(prepare::prepare(&follow, resume, &stop)).await?;
     prepared.sentinel.set_apply(true).await?;
     let endpos = prepared.sentinel.row().endpos;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use proto::lsn::Lsn;
 
 use super::recover::recover;
-use crate::base::error::{Error, Result, Side};
+use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::ident::QualifiedName;
 use crate::base::stop::StopSignal;
 use crate::base::summary::Finding;
@@ -205,6 +205,28 @@ async fn target(follow: &FollowConfig) -> Result<Session> {
     let mut session = Session::connect(Side::Target, &follow.target, "setup").await?;
     settings::pin(&mut session, SessionRole::TargetWriter).await?;
     Ok(session)
+}
+
+/// Demands that no copy on the target is unfinished: changes of rows that are not there yet would be lost
+/// or refused.
+///
+/// # Errors
+/// `State` naming the run and how far it is; those of the target.
+pub(super) async fn demand_copy(follow: &FollowConfig) -> Result<()> {
+    let Some(run) = ledger::open(&mut target(follow).await?).await? else { return Ok(()) };
+    if run.stage == ledger::Stage::Complete {
+        return Ok(());
+    }
+    let text = format!(
+        "the copy that run {} began is not complete, it ended in stage {}: changes are not applied to a \
+         part of the rows",
+        run.run_id,
+        run.stage.word()
+    );
+    Err(Error::new(Side::Target, ErrorKind::State(text)).hint(
+        "Repeat the command that began the copy: `pgcopydb clone --follow` continues it and follows, and a \
+         copy in steps ends with `pgcopydb restore post-data`.",
+    ))
 }
 
 /// Puts the target's write fence up, when it is wanted; `origin` names the position.
