@@ -114,11 +114,12 @@ pub(super) async fn prepare(
         start_over(follow, &directory).await?;
     }
     let followed = Box::pin(followed(follow)).await?;
+    let mut session = target(follow).await?;
     if follow.target_read_only {
-        fence::demand(&mut target(follow).await?).await?;
+        fence::demand(&mut session).await?;
     }
-    let copied =
-        Box::pin(recover(follow, &followed.oids, &directory, &mut target(follow).await?)).await?;
+    let copied = Box::pin(recover(follow, &followed.oids, &directory, &mut session)).await?;
+    drop(session);
     let choice = TableChoice::Only(followed.oids.clone());
     let settings = SetupSettings::of(follow, directory.state_db(), choice);
     let ready = tokio::select! {

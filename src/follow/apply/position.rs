@@ -44,7 +44,13 @@ pub async fn create(session: &mut Session, name: &str, start: Lsn) -> Result<()>
 }
 
 /// Whether the table of positions exists.
-const TABLE_EXISTS_SQL: &str = "select pg_catalog.to_regclass('pgcopydb.follow') is not null";
+///
+/// # Errors
+/// Those of the query.
+pub async fn table_exists(session: &mut Session) -> Result<bool> {
+    let sql = "select pg_catalog.to_regclass('pgcopydb.follow') is not null";
+    session.query(sql, &[]).await?.one()?.flag(0)
+}
 
 /// Adds the row of a position, durably: the slot goes on from here whatever happens to the target. The
 /// other two columns are those of `follow::setup::record`.
@@ -82,7 +88,7 @@ pub async fn read(session: &mut Session, name: &str) -> Result<Option<Lsn>> {
 
 /// Reads the row of a position.
 async fn read_row(session: &mut Session, name: &str) -> Result<Option<Lsn>> {
-    if !session.query(TABLE_EXISTS_SQL, &[]).await?.one()?.flag(0)? {
+    if !table_exists(session).await? {
         return Ok(None);
     }
     let sql = "select position::pg_catalog.text from pgcopydb.follow where name = $1";
@@ -101,7 +107,7 @@ pub async fn remove(session: &mut Session, name: &str) -> Result<()> {
         let sql = "select pg_catalog.pg_replication_origin_drop($1)";
         patiently(session, sql, name).await?;
     }
-    if session.query(TABLE_EXISTS_SQL, &[]).await?.one()?.flag(0)? {
+    if table_exists(session).await? {
         let sql = "delete from pgcopydb.follow where name = $1";
         session.query(sql, &[Some(name)]).await?;
         let sql = "select exists (select from pgcopydb.follow)";

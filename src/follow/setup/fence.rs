@@ -11,6 +11,7 @@
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::ident::{quote_identifier, quote_literal};
 use crate::connect::client::Session;
+use crate::follow::apply::position;
 
 /// The setting.
 const SETTING: &str = "default_transaction_read_only";
@@ -44,8 +45,7 @@ async fn state(session: &mut Session) -> Result<State> {
 
 /// What the database had before we changed it; `None` when we did not.
 async fn noted(session: &mut Session, origin: &str) -> Result<Option<String>> {
-    let sql = "select pg_catalog.to_regclass('pgcopydb.follow') is not null";
-    if !session.query(sql, &[]).await?.one()?.flag(0)? {
+    if !position::table_exists(session).await? {
         return Ok(None);
     }
     let sql = "select pg_catalog.to_jsonb(f) operator(pg_catalog.->>) 'fence' \

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::base::error::{Error, ErrorKind, Result, Side};
 use crate::base::ident::quote_literal;
 use crate::connect::client::Session;
+use crate::follow::apply::position;
 use crate::local::state::SlotRecord;
 
 /// What the target knows.
@@ -41,8 +42,7 @@ struct Stored {
 /// # Errors
 /// Those of the queries; `State` when the row cannot be read.
 pub async fn read(session: &mut Session, origin: &str) -> Result<Option<Known>> {
-    let sql = "select pg_catalog.to_regclass('pgcopydb.follow') is not null";
-    if !session.query(sql, &[]).await?.one()?.flag(0)? {
+    if !position::table_exists(session).await? {
         return Ok(None);
     }
     // A table that an earlier release made lacks the columns.
