@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use crate::base::error::Result;
-use crate::connect::client::Session;
+use crate::base::ident::array_literal;
+use crate::connect::client::{Row, Session};
 use crate::job::schema::toc::ObjectId;
 use crate::job::schema::toc_filter::catalog;
 use crate::local::state::Sentinel;
@@ -15,14 +16,13 @@ use crate::local::workdir::WorkDir;
 /// Those of the state database and of the source.
 pub(super) async fn ours(directory: &WorkDir, source: &mut Session) -> Result<HashSet<ObjectId>> {
     let record = Sentinel::open(&directory.state_db())?.slot()?;
-    let mut found = HashSet::new();
-    for name in
-        record.iter().filter(|one| one.publications_are_ours).flat_map(|one| &one.publications)
-    {
-        let sql = "select oid from pg_catalog.pg_publication where pubname = $1";
-        for row in &source.query(sql, &[Some(name)]).await?.rows {
-            found.insert(ObjectId { catalog: catalog::PUBLICATION, oid: row.parse(0)? });
-        }
-    }
-    Ok(found)
+    let Some(record) = record.filter(|one| one.publications_are_ours) else {
+        return Ok(HashSet::new());
+    };
+    let names = array_literal(record.publications.iter().map(String::as_str));
+    let sql =
+        "select oid from pg_catalog.pg_publication where pubname = any ($1::pg_catalog.name[])";
+    let rows = source.query(sql, &[Some(&names)]).await?;
+    let object = |row: &Row| Ok(ObjectId { catalog: catalog::PUBLICATION, oid: row.parse(0)? });
+    rows.rows.iter().map(object).collect()
 }
