@@ -5,9 +5,9 @@ use pgcopydb::connect::conninfo::{ConnInfo, Environment};
 use pgcopydb::follow::apply::Applier;
 use pgcopydb::follow::change::ChangeEvent;
 use testbed::chaos::{Direction, Proxy};
-use testbed::{Cluster, ClusterOptions, Installation, Major, TestDatabase};
+use testbed::{ClusterOptions, Major, TestDatabase};
 
-use crate::source::until;
+use crate::source::{own_cluster, until};
 use crate::stream::{Stream, bounded};
 
 /// A counter that shows a transaction applied twice or never, and rows that must come once.
@@ -76,9 +76,7 @@ async fn in_small_batches(stream: &Stream, events: &[ChangeEvent]) -> Result<()>
 // trap X-2
 #[tokio::test]
 async fn a_crash_of_the_target_takes_nothing_back_that_was_called_applied() {
-    let installation = Installation::find(Major::V18).unwrap();
-    let cluster: &'static Cluster =
-        Box::leak(Box::new(Cluster::start(&installation, ClusterOptions::default()).unwrap()));
+    let cluster = own_cluster(Major::V18, ClusterOptions::default());
     let mut stream = Stream::new("crash", DDL);
     let target = TestDatabase::create(cluster, "crash").unwrap();
     target.psql(DDL).unwrap();

@@ -8,7 +8,7 @@ use proto::lsn::Lsn;
 use testbed::chaos::{Direction, Proxy};
 use testbed::{Major, shared};
 
-use super::source::{Receiving, Source, Transaction, until};
+use super::source::{Receiving, Source, Transaction, own_cluster, until};
 
 /// A table with a key.
 const TABLE: &str = "create table t(id int primary key, v text)";
@@ -261,12 +261,10 @@ async fn streamed_transactions_that_interleave_are_put_apart() {
 // trap C-14
 #[tokio::test]
 async fn a_prepared_transaction_comes_at_its_commit_and_never_when_it_is_rolled_back() {
-    let cluster = testbed::Cluster::start(
-        &testbed::Installation::find(Major::V15).unwrap(),
+    let cluster = own_cluster(
+        Major::V15,
         testbed::ClusterOptions::default().setting("max_prepared_transactions", "10"),
-    )
-    .unwrap();
-    let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
+    );
     let source = Source::on(cluster, "prepared", TABLE);
     source.setup().await;
     source.db.psql("begin; insert into t values (1, 'yes'); prepare transaction 'yes'").unwrap();
@@ -472,15 +470,13 @@ async fn a_second_reader_of_the_slot_is_named() {
 // trap X-6
 #[tokio::test]
 async fn an_invalidated_slot_is_an_error_that_says_what_to_do() {
-    let cluster = testbed::Cluster::start(
-        &testbed::Installation::find(Major::V15).unwrap(),
+    let cluster = own_cluster(
+        Major::V15,
         testbed::ClusterOptions::default()
             .setting("max_slot_wal_keep_size", "1MB")
             .setting("max_wal_size", "32MB")
             .setting("min_wal_size", "32MB"),
-    )
-    .unwrap();
-    let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
+    );
     let source = Source::on(cluster, "lost", TABLE);
     let ready = source.setup().await;
     assert!(ready.findings.iter().any(|finding| finding.object == "max_slot_wal_keep_size"));
@@ -505,12 +501,7 @@ async fn an_invalidated_slot_is_an_error_that_says_what_to_do() {
 // trap X-3
 #[tokio::test]
 async fn a_source_that_restarts_is_waited_for() {
-    let cluster = testbed::Cluster::start(
-        &testbed::Installation::find(Major::V15).unwrap(),
-        testbed::ClusterOptions::default(),
-    )
-    .unwrap();
-    let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
+    let cluster = own_cluster(Major::V15, testbed::ClusterOptions::default());
     let source = Source::on(cluster, "restart", TABLE);
     source.setup().await;
     let running = source.receiving().await;
@@ -557,12 +548,7 @@ async fn with_confirm_applied_nothing_is_confirmed_that_is_not_applied() {
 // trap X-3
 #[tokio::test]
 async fn a_source_that_shuts_down_does_not_wait_until_changes_are_applied() {
-    let cluster = testbed::Cluster::start(
-        &testbed::Installation::find(Major::V15).unwrap(),
-        testbed::ClusterOptions::default(),
-    )
-    .unwrap();
-    let cluster: &'static testbed::Cluster = Box::leak(Box::new(cluster));
+    let cluster = own_cluster(Major::V15, testbed::ClusterOptions::default());
     let mut source = Source::on(cluster, "shutdown", TABLE);
     source.setup().await;
     source.confirm = Confirm::Applied;

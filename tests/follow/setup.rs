@@ -3,9 +3,9 @@
 use pgcopydb::base::summary::Severity;
 use pgcopydb::config::Plugin;
 use pgcopydb::follow::setup::{self, CleanupSettings, SetupSettings};
-use testbed::{Cluster, ClusterOptions, Installation, Major, shared};
+use testbed::{ClusterOptions, Major, shared};
 
-use super::source::{Source, info, within};
+use super::source::{Source, info, own_cluster, within};
 
 /// What is to be cleaned up after a source.
 fn cleanup_of(source: &Source) -> CleanupSettings {
@@ -270,12 +270,8 @@ async fn a_role_that_lacks_everything_is_told_everything_at_once() {
 
 #[tokio::test]
 async fn a_server_that_does_not_log_logically_is_named_with_the_statement() {
-    let cluster = Cluster::start(
-        &Installation::find(Major::V15).unwrap(),
-        ClusterOptions::default().setting("wal_level", "replica"),
-    )
-    .unwrap();
-    let cluster: &'static Cluster = Box::leak(Box::new(cluster));
+    let options = ClusterOptions::default().setting("wal_level", "replica");
+    let cluster = own_cluster(Major::V15, options);
     let source = Source::on(cluster, "physical", "create table a(id int primary key)");
     let error = within(setup::create_slot(&source.settings())).await.unwrap_err();
     assert!(error.to_string().contains("wal_level"), "{error}");

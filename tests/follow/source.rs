@@ -20,7 +20,7 @@ use pgcopydb::follow::store::{self, Positions, StoreOptions, StoreReader, Stored
 use pgcopydb::local::state::{Sentinel, SentinelHandle, SentinelRow, SlotRecord};
 use proto::lsn::Lsn;
 use tempfile::TempDir;
-use testbed::{Cluster, Major, TestDatabase, shared};
+use testbed::{Cluster, ClusterOptions, Installation, Major, TestDatabase, shared};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -317,6 +317,13 @@ impl Receiving {
         self.stop.stop_gracefully();
         assert_eq!(self.ended().await.unwrap(), ReceiveEnd::Stopped);
     }
+}
+
+/// A server that one test has for itself, to stop it or with settings of its own. It runs until the test
+/// stops it, or until the tests end.
+pub(crate) fn own_cluster(major: Major, options: ClusterOptions) -> &'static Cluster {
+    let installation = Installation::find(major).unwrap();
+    Box::leak(Box::new(Cluster::start(&installation, options).unwrap()))
 }
 
 /// Waits for a step, but not for ever.
